@@ -1,0 +1,72 @@
+"""Every error that a user can meet, with the exit code the command line gives it.
+
+An error says three things: what was given, what was expected, and what to do. `explain` puts them together.
+
+    0 done · 2 unusable input · 3 refused by a gate · 4 the machine failed us · 130 stopped by the user, work saved
+"""
+
+from __future__ import annotations
+
+
+def explain(given: str, *, expected: str | None = None, do: str | None = None) -> str:
+    """The text of an error: what was given on the first line, then what was expected and what to do.
+
+    >>> print(explain("no file at reviews.csv", expected="a csv file", do="check the path"))
+    no file at reviews.csv
+      expected: a csv file
+      do: check the path
+    """
+    lines = [given]
+    if expected is not None:
+        lines.append(f"  expected: {expected}")
+    if do is not None:
+        lines.append(f"  do: {do}")
+    return "\n".join(lines)
+
+
+class FathomError(Exception):
+    """Unusable input. The base of all errors that fathom raises on purpose."""
+
+    exit_code = 2
+
+    def __init__(self, given: str, *, expected: str | None = None, do: str | None = None) -> None:
+        super().__init__(explain(given, expected=expected, do=do))
+
+
+class DataError(FathomError):
+    """A data file, column, label or text that cannot be used."""
+
+
+class ModelFolderError(FathomError):
+    """A model folder, tokenizer or weight file that is missing, damaged, or does not fit."""
+
+
+class SettingsError(FathomError):
+    """A setting, flag or recipe that is unknown, out of range, or contradicts another."""
+
+
+class MissingExtraError(FathomError):
+    """A capability whose optional dependencies are not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs packages that are not installed", do=f"pip install 'fathom-lm[{extra}]' (the extra `{extra}`)"
+        )
+
+
+class RefusedByGateError(FathomError):
+    """A result that did not pass the gate it was held against."""
+
+    exit_code = 3
+
+
+class MachineError(FathomError):
+    """The disk is full or read-only, or memory ran out."""
+
+    exit_code = 4
+
+
+class InterruptedRunError(FathomError):
+    """Stopped by the user (Ctrl-C or SIGTERM), with the work so far saved."""
+
+    exit_code = 130
