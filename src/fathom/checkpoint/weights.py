@@ -1,0 +1,106 @@
+"""Weight files: safetensors only, read strictly, with every complaint in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fathom.errors import ModelFolderError
+from fathom.families import Family
+
+WEIGHTS = "model.safetensors"
+PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "pytorch_model.pt")
+NEW_HEAD = ("classifier.", "pooler.")  # what a model may start afresh for a new task
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a model folder, by the names they have in the file.
+
+    Raises:
+        ModelFolderError: no safetensors file, only a pickle (never read: loading one runs code), or a damaged file.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        found = sorted(entry.name for entry in folder.iterdir())
+        if any(name in PICKLES or name.startswith("pytorch_model-") for name in found):
+            raise ModelFolderError(
+                f"{folder} holds its weights only as a pickle, and reading a pickle can run any code in it",
+                expected=WEIGHTS,
+                do="convert it with safetensors' own tool (the Space safetensors/convert, or `transformers`: "
+                "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) on a machine where you trust the file",
+            )
+        raise ModelFolderError(
+            f"{folder} has no {WEIGHTS}; it holds {', '.join(found) or 'nothing'}",
+            expected=WEIGHTS,
+            do="restore the file, under its own name, or point to the right folder",
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        with path.open("rb") as file:
+            start = file.read(2)
+        kind = "is a pickle or zip file under another name" if start in (b"\x80\x02", b"PK") else "is cut off or damaged"
+        raise ModelFolderError(
+            f"{path} {kind} ({path.stat().st_size:,} bytes; safetensors says: {error})",
+            expected="a whole safetensors file",
+            do="download or write the folder again",
+        ) from error
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes tensors as safetensors; "format: pt" is what Hugging Face's library looks for."""
+    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, path, {"format": "pt"})
+
+
+def fill_model(
+    model: nn.Module, tensors: Mapping[str, Tensor], *, family: Family, depth: int, new_head: bool, source: str
+) -> list[str]:
+    """Copies tensors into a model, strictly.
+
+    Args:
+        model: filled in place; its parameters keep their type.
+        tensors: by the family's names.
+        new_head: tensors of the head (`classifier.…`, `pooler.…`) that are missing, or whose shape differs, keep their
+            fresh values instead of being an error.
+        source: what the error calls the tensors' origin.
+
+    Returns:
+        The names (ours) of the tensors that were started afresh.
+
+    Raises:
+        ModelFolderError: missing, unexpected and wrong-shape tensors, all of them in one message.
+    """
+    translation = family.to_ours(tensors, depth)
+    given = {ours: tensors[theirs] for theirs, ours in translation.ours.items()}
+    wanted = model.state_dict(keep_vars=True)
+    complaints = [f"unexpected: {name}" for name in translation.unknown]
+    made = []
+    for name, target in wanted.items():
+        fresh_allowed = new_head and name.startswith(NEW_HEAD)
+        if name not in given:
+            if fresh_allowed:
+                made.append(name)
+            else:
+                complaints.append(f"missing: {name}")
+        elif given[name].shape != target.shape:
+            if fresh_allowed:
+                made.append(name)
+            else:
+                shapes = f"{list(given[name].shape)}, expected {list(target.shape)}"
+                complaints.append(f"wrong shape: {name} is {shapes}")
+        else:
+            target.data.copy_(given[name])
+    unused = [f"unexpected: {name}" for name in given if name not in wanted and not (new_head and name.startswith(NEW_HEAD))]
+    complaints.extend(unused)
+    if complaints:
+        raise ModelFolderError(
+            f"the weights of {source} do not fit the model that its config.json describes:\n    " + "\n    ".join(complaints),
+            expected=f"exactly the {len(wanted)} tensors of the model",
+            do="point to a folder whose files belong together"
+            + ("" if new_head else ", or pass --allow-new-head to start a fresh classification head"),
+        )
+    return made

@@ -1,0 +1,84 @@
+"""BERT (Devlin et al. 2019, 1810.04805): an encoder with norms after each sum, learned positions and two segments."""
+
+from __future__ import annotations
+
+from fathom.families.family import Family, Key
+
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+
+BERT = Family(
+    model_type="bert",
+    architecture="Bert",
+    keys=(
+        Key("vocab_size", "vocab_size"),
+        Key("hidden_size", "width"),
+        Key("num_hidden_layers", "depth"),
+        Key("num_attention_heads", "heads"),
+        Key("intermediate_size", "feed_forward_width"),
+        Key("max_position_embeddings", "max_length"),
+        Key("type_vocab_size", "segments"),
+        Key("pad_token_id", "pad_id", default=0, required=False),
+        Key("hidden_act", "activation", values=ACTIVATIONS),
+        Key("layer_norm_eps", "norm_eps"),
+        Key("hidden_dropout_prob", "dropout"),
+        Key("attention_probs_dropout_prob", "attention_dropout"),
+        Key("classifier_dropout", "classifier_dropout", required=False),
+        Key("initializer_range", "initializer_range", default=0.02, required=False),
+    ),
+    constants={"norm_position": "after", "positions": "learned", "pooling": "first", "pooler": True, "token_dropout": 0.0},
+    fixed={
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+        "is_encoder_decoder": False,
+        "add_cross_attention": False,
+        "tie_word_embeddings": True,
+        "cross_attention_hidden_size": None,
+    },
+    ignored=frozenset({"bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "directionality"}),
+    base_prefix="bert.",
+    names=(
+        ("bert.embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
+        ("bert.embeddings.position_embeddings.weight", "transformer.embeddings.position.weight"),
+        ("bert.embeddings.token_type_embeddings.weight", "transformer.embeddings.segment.weight"),
+        ("bert.embeddings.position_ids", None),  # 0, 1, 2, …: a constant that old versions saved
+        ("bert.embeddings.LayerNorm.weight", "transformer.embeddings.norm.weight"),
+        ("bert.embeddings.LayerNorm.bias", "transformer.embeddings.norm.bias"),
+        ("bert.encoder.layer.{}.attention.self.query.weight", "transformer.blocks.{}.attention.query.weight"),
+        ("bert.encoder.layer.{}.attention.self.query.bias", "transformer.blocks.{}.attention.query.bias"),
+        ("bert.encoder.layer.{}.attention.self.key.weight", "transformer.blocks.{}.attention.key.weight"),
+        ("bert.encoder.layer.{}.attention.self.key.bias", "transformer.blocks.{}.attention.key.bias"),
+        ("bert.encoder.layer.{}.attention.self.value.weight", "transformer.blocks.{}.attention.value.weight"),
+        ("bert.encoder.layer.{}.attention.self.value.bias", "transformer.blocks.{}.attention.value.bias"),
+        ("bert.encoder.layer.{}.attention.output.dense.weight", "transformer.blocks.{}.attention.output.weight"),
+        ("bert.encoder.layer.{}.attention.output.dense.bias", "transformer.blocks.{}.attention.output.bias"),
+        ("bert.encoder.layer.{}.attention.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_attention.weight"),
+        ("bert.encoder.layer.{}.attention.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_attention.bias"),
+        ("bert.encoder.layer.{}.intermediate.dense.weight", "transformer.blocks.{}.feed_forward.up.weight"),
+        ("bert.encoder.layer.{}.intermediate.dense.bias", "transformer.blocks.{}.feed_forward.up.bias"),
+        ("bert.encoder.layer.{}.output.dense.weight", "transformer.blocks.{}.feed_forward.down.weight"),
+        ("bert.encoder.layer.{}.output.dense.bias", "transformer.blocks.{}.feed_forward.down.bias"),
+        ("bert.encoder.layer.{}.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_feed_forward.weight"),
+        ("bert.encoder.layer.{}.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_feed_forward.bias"),
+        ("bert.pooler.dense.weight", "pooler.dense.weight"),
+        ("bert.pooler.dense.bias", "pooler.dense.bias"),
+        ("classifier.weight", "classifier.weight"),
+        ("classifier.bias", "classifier.bias"),
+        # the pre-training heads, which a classifier does not use
+        ("cls.predictions.bias", None),
+        ("cls.predictions.transform.dense.weight", None),
+        ("cls.predictions.transform.dense.bias", None),
+        ("cls.predictions.transform.LayerNorm.weight", None),
+        ("cls.predictions.transform.LayerNorm.bias", None),
+        ("cls.predictions.decoder.weight", None),
+        ("cls.predictions.decoder.bias", None),
+        ("cls.seq_relationship.weight", None),
+        ("cls.seq_relationship.bias", None),
+    ),
+)
