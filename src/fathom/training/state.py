@@ -1,0 +1,123 @@
+"""A training run's whole state in a folder, so that a resumed run is the same run, bit for bit.
+
+    checkpoints/step-00000120/   state.safetensors   weights, AdamW's moments, the random generator
+                                 best.safetensors    the best weights so far
+                                 state.json          step, evaluations, settings' fingerprint
+                                 SHA256SUMS
+
+The order of the texts needs no state: it is a function of (seed, epoch). No pickle: tensors are safetensors, the rest JSON.
+The two newest checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fathom.errors import ModelFolderError, SettingsError
+from fathom.folders import verify_folder, write_folder
+
+KEPT = 2
+
+
+@dataclass
+class RunState:
+    """Where a run stands, apart from weights and moments."""
+
+    fingerprint: str  # SHA-256 of everything that decides the run; another one is another run
+    step: int = 0  # updates done
+    seconds: float = 0.0  # of training, over all its parts
+    tokens: int = 0  # real tokens seen
+    evaluated_at: int = -1  # the step of the last evaluation
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best_score: float = float("-inf")
+    best_step: int = -1
+
+
+def save_checkpoint(
+    folder: Path, state: RunState, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
+) -> Path:
+    """Writes `folder`/step-…, whole or not at all, and removes all but the newest two. Returns the checkpoint's folder."""
+    target = folder / f"step-{state.step:08d}"
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors |= {f"random.cuda.{i}": t for i, t in enumerate(torch.cuda.get_rng_state_all())}
+    with write_folder(target, overwrite=True) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors")
+        if best is not None:
+            save_file(best, temporary / "best.safetensors")
+        (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+    for old in _checkpoints(folder)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def load_checkpoint(
+    folder: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[RunState, dict[str, Tensor] | None, list[str]]:
+    """Restores the newest whole checkpoint into model and optimizer.
+
+    Returns:
+        The run's state, the best weights so far (None before the first evaluation), and a sentence for each damaged
+        checkpoint that was passed over.
+
+    Raises:
+        ModelFolderError: no checkpoint, or none that is whole.
+        SettingsError: the checkpoint is of another run (other settings, data or base model).
+    """
+    damaged: list[str] = []
+    for leftover in folder.glob(".step-*"):  # of a process killed while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
+    for checkpoint in _checkpoints(folder):
+        try:
+            verify_folder(checkpoint)
+            state = RunState(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
+            tensors = load_file(checkpoint / "state.safetensors")
+            best_file = checkpoint / "best.safetensors"
+            best = load_file(best_file) if best_file.is_file() else None
+        except (ModelFolderError, SafetensorError, OSError, ValueError, TypeError) as error:
+            damaged.append(f"{checkpoint.name} was passed over: {str(error).splitlines()[0]}")
+            continue
+        if state.fingerprint != fingerprint:
+            raise SettingsError(
+                f"the checkpoint in {folder} belongs to another run: its settings, data or base model differ",
+                expected="the command that started it, plus --resume",
+                do="repeat that command, or start anew with another --output",
+            )
+        _restore(tensors, model, optimizer)
+        return state, best, damaged
+    raise ModelFolderError(
+        f"{folder} holds no checkpoint that is whole" + "".join(f"\n    {line}" for line in damaged),
+        expected="the checkpoints of an interrupted run",
+        do="start the run without --resume",
+    )
+
+
+def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            index, _, key = rest.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["random.cpu"])
+    cuda = sorted(name for name in tensors if name.startswith("random.cuda."))
+    if cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([tensors[name] for name in cuda])
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted((path for path in folder.glob("step-*") if path.is_dir()), reverse=True)
