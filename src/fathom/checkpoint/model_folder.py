@@ -29,6 +29,7 @@ class LoadedModel:
 
     model: SequenceClassifier
     tokenizer: Tokenizer
+    labels: list[str]  # by class number
     about: About | None  # None: a folder that fathom did not write
     made: list[str]  # tensors that were started afresh
 
@@ -74,7 +75,7 @@ def load_model(folder: Path, *, labels: list[str] | None = None, training: Mappi
     made = fill_model(
         model, read_weights(folder), family=family, depth=config.depth, new_head=new_task, source=str(folder)
     )
-    return LoadedModel(model.eval(), tokenizer, about, made)
+    return LoadedModel(model.eval(), tokenizer, labels, about, made)
 
 
 def save_model(
