@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ def save_model(
     made_by: MadeBy,
     card: str,
     files: Mapping[str, str] | None = None,
+    writers: Mapping[str, Callable[[Path], None]] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes a model folder, whole or not at all.
@@ -96,6 +97,7 @@ def save_model(
     Args:
         card: the text of README.md.
         files: further text files by name, such as the training's metrics.
+        writers: functions that write further files, by name.
 
     Raises:
         FathomError: the folder exists and `overwrite` is not set, or it was not written by fathom.
@@ -116,6 +118,8 @@ def save_model(
         texts = {CONFIG: to_json(config), ABOUT: to_json(about), MADE_BY: to_json(made_by), "README.md": card}
         for name, text in (texts | dict(files or {})).items():
             (temporary / name).write_text(text, encoding="utf-8")
+        for name, write in (writers or {}).items():
+            write(temporary / name)
 
 
 def family_of(config: TransformerConfig) -> Family:

@@ -154,6 +154,7 @@ def train(
                     do="repeat the command with --resume to go on from here",
                 )
             if state.step == total or stopped_early:
+                save()  # so that a stop in what follows the training does not cost it
                 break
             if time.monotonic() - last_saved > settings.checkpoint_minutes * 60:
                 save()

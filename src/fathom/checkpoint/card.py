@@ -1,0 +1,62 @@
+"""README.md of a model folder: a model card with Hugging Face's YAML header."""
+
+from __future__ import annotations
+
+import yaml
+
+from fathom.checkpoint.about import About, MadeBy
+from fathom.checkpoint.model_folder import family_of
+from fathom.families import NATIVE
+from fathom.model import SequenceClassifier
+
+_LONG_TEXT = {
+    "head": "its first tokens are read and the rest is left out, which every answer says",
+    "head+tail": "its first and last tokens are read and the middle is left out, which every answer says",
+    "windows": "all of it is read in overlapping windows, whose probabilities are averaged",
+}
+
+
+def model_card(name: str, model: SequenceClassifier, about: About, made_by: MadeBy) -> str:
+    """The card: what the model answers, what it was measured at, how it was made and how to use it."""
+    header = {
+        "library_name": "fathom-lm" if family_of(model.config) is NATIVE else "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["fathom"],
+    }
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    dev, facts = made_by.metrics["dev"], made_by.metrics["facts"]
+    loading = (
+        "Hugging Face's library has no name for this architecture (`model_type: fathom`): load it with fathom."
+        if family_of(model.config) is NATIVE
+        else "`transformers.AutoModelForSequenceClassification` loads this folder as it is."
+    )
+    return f"""---
+{yaml.safe_dump(header, sort_keys=True).strip()}
+---
+
+# {name}
+
+Gives each text one of {len(about.labels)} labels: {", ".join(about.labels)}. {parameters:,} parameters.
+
+- Accuracy on the {facts["dev_rows"]:,} texts of the dev part, which also chose the weights: {dev["accuracy"]:.2%}.
+  That is a figure for choosing; measure on texts of your own: `fathom evaluate {name} --data YOURS`.
+- Trained on {facts["train_rows"]:,} texts in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.
+- Reads {about.max_length} tokens at once. Of a longer text, {_LONG_TEXT[about.long_text]}.
+- Its confidence is divided by a temperature of {about.temperature:.3f}, fitted on the dev part.
+
+## Use
+
+    fathom predict {name} "a text"
+
+{loading}
+
+## How it was made
+
+    {made_by.command}
+
+fathom {made_by.version}; everything else is in made_by.json. `{SEEN_NOTE}` holds digests of the texts it was trained on
+(no text), so that a measurement can say how many of its texts the model has seen.
+"""
+
+
+SEEN_NOTE = "seen_texts.safetensors"

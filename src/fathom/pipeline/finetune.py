@@ -1,0 +1,351 @@
+"""From labelled texts to a model folder.
+
+    read ─ split ─ vocabulary or base model ─ tokenise ─ train ─ calibrate ─ save
+
+While it runs, everything lives in OUTPUT.partial (checkpoints, metrics); OUTPUT appears whole at the end. The dev part
+chooses the best weights and fits the temperature; no test text is ever read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import fathom
+from fathom.checkpoint import About, MadeBy, load_model, machine, resolve_model, save_model, source_commit
+from fathom.checkpoint.card import model_card
+from fathom.checkpoint.weights import WEIGHTS
+from fathom.data import Example, TokenizedDataset, assign_parts, normalise_for_matching, open_data, plan_batches
+from fathom.data import padding_share as share_of_padding
+from fathom.data import random_padding_share
+from fathom.errors import DataError, FathomError, SettingsError
+from fathom.folders import machine_errors, refuse_existing, sha256_of_file
+from fathom.inference import Predictor, pick_device, window_logits
+from fathom.limits.statistics import fit_temperature
+from fathom.model import SequenceClassifier, TransformerConfig
+from fathom.objectives import Classification
+from fathom.pipeline.seen import SEEN, SeenTexts
+from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
+from fathom.text import Tokenizer, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.training import Listener, SilentListener, TrainingResult, train
+from fathom.training.loop import METRICS
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A finished run."""
+
+    folder: Path
+    predictor: Predictor
+    made_by: MadeBy
+    training: TrainingResult
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The data of a run, split; iterating a part reads its rows anew, so nothing has to fit into memory."""
+
+    train: Iterable[Example]
+    dev: Iterable[Example]
+    labels: list[str]
+    facts: dict[str, Any]  # rows, hashes, duplicates
+    seen: SeenTexts
+
+
+def finetune(
+    settings: FinetuneSettings,
+    output: Path,
+    *,
+    train_examples: Iterable[Example] | None = None,
+    dev_examples: Iterable[Example] | None = None,
+    device: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    command: str | None = None,
+) -> FinetuneResult:
+    """Trains a classifier and writes its folder.
+
+    Args:
+        settings: the whole run; `settings.data` is read unless examples are given.
+        output: the model folder to write.
+        train_examples: labelled examples, iterated several times, in place of `settings.data`.
+        dev_examples: examples for choosing and calibrating; None: a share of the training data, whole groups at a time.
+        resume: go on with an interrupted run in OUTPUT.partial, bit for bit.
+        overwrite: replace a model folder that is there.
+        listener: shows progress.
+        command: what made_by.json says was run; None: this process's own command line.
+
+    Raises:
+        FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
+    """
+    listener = listener or SilentListener()
+    refuse_existing(output, overwrite=overwrite)
+    partial = output.with_name(output.name + ".partial")
+    if partial.exists() and not resume:
+        if any((partial / "checkpoints").glob("step-*")) and not overwrite:
+            raise FathomError(
+                f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
+            )
+        shutil.rmtree(partial)
+    with machine_errors(output):
+        partial.mkdir(parents=True, exist_ok=True)
+
+    parts = _read(settings, train_examples, dev_examples, listener)
+    torch.manual_seed(settings.training.seed)
+    model, tokenizer, parents, notes = _start(settings, parts)
+    for note in notes:
+        listener.on_message(note)
+    max_length = min(settings.max_length, model.config.max_length)
+    about = About(
+        labels=parts.labels, max_length=max_length, long_text=settings.long_text, stride=settings.stride, parents=parents
+    )
+
+    def tokenise(examples: Iterable[Example], spill: str) -> TokenizedDataset:
+        reading = {"max_length": max_length, "long_text": settings.long_text, "stride": settings.stride}
+        return TokenizedDataset.build(examples, tokenizer, labels=parts.labels, spill_to=partial / spill, **reading)
+
+    listener.on_message("tokenising")
+    train_set, dev_set = tokenise(parts.train, "train.ids"), tokenise(parts.dev, "dev.ids")
+    facts = parts.facts | _padding(train_set, settings) | {"truncated_share": train_set.truncated_share}
+    listener.on_message(_describe(facts))
+
+    model.to(pick_device(device))
+    result = train(
+        model,
+        Classification(settings.training.label_smoothing),
+        train_set,
+        settings.training,
+        folder=partial,
+        fingerprint=_fingerprint(settings, parts, parents),
+        evaluate=_evaluator(dev_set, settings),
+        resume=resume,
+        listener=listener,
+    )
+    logits = window_logits(model, dev_set, precision=settings.training.precision)
+    assert logits is not None
+    about = about.model_copy(update={"temperature": fit_temperature(logits, dev_set.labels)})
+    chosen = max(result.evaluations, key=lambda entry: entry["score"])
+    made_by = MadeBy(
+        command=command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        version=fathom.__version__,
+        commit=source_commit(),
+        seed=settings.training.seed,
+        data={name: facts[f"{name}_sha256"] for name in ("train", "dev")},
+        machine=machine(),
+        seconds=round(result.seconds, 1),
+        settings=settings.model_dump(mode="json"),
+        metrics={
+            "dev": chosen,
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
+            "facts": facts,
+        },
+    )
+    metrics = (partial / METRICS).read_text(encoding="utf-8")
+    with machine_errors(output):
+        save_model(
+            output,
+            model=model,
+            tokenizer=tokenizer,
+            about=about,
+            made_by=made_by,
+            card=model_card(output.name, model, about, made_by),
+            files={METRICS: metrics},
+            writers={SEEN: parts.seen.save},
+            overwrite=overwrite,
+        )
+    shutil.rmtree(partial, ignore_errors=True)
+    predictor = Predictor(model, tokenizer, about, precision=settings.training.precision)
+    return FinetuneResult(output, predictor, made_by, result)
+
+
+def _read(
+    settings: FinetuneSettings,
+    train_examples: Iterable[Example] | None,
+    dev_examples: Iterable[Example] | None,
+    listener: Listener,
+) -> _Parts:
+    """One pass over the data for labels, hashes and parts; the parts read it again when they are iterated."""
+    if train_examples is None:
+        if settings.data is None:
+            raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …")
+        train_examples = open_data(settings.data, columns=settings.columns.columns())
+    listener.on_message("reading the data")
+    keys, labels, hashes = [], set(), hashlib.sha256()
+    seen = SeenTexts()
+    for example in train_examples:
+        if example.label is None:
+            raise DataError("the data has no labels", expected="a label for each text", do="name its column: --label COLUMN")
+        digest = seen.add(example)
+        keys.append(f"group {example.group}" if example.group is not None else f"text {digest:016x}")
+        labels.add(example.label)
+        _update(hashes, example)
+    if not keys:
+        raise DataError("the data holds no texts", expected="labelled texts")
+    if len(labels) < 2:
+        raise DataError(
+            f"every one of the {len(keys):,} texts has the label {next(iter(labels))!r}",
+            expected="at least two different labels",
+            do="check the label column (--label COLUMN)",
+        )
+    facts: dict[str, Any] = {"rows": len(keys), "data_sha256": hashes.hexdigest(), "duplicates": len(keys) - len(seen)}
+    ordered = sorted(labels)
+    if dev_examples is not None:
+        for example in dev_examples:
+            seen.add(example)
+        return _Parts(train_examples, dev_examples, ordered, facts | _part_facts(train_examples, dev_examples), seen)
+    fractions = {"train": 1 - settings.dev_fraction, "dev": settings.dev_fraction}
+    assigned = np.array(assign_parts(keys, fractions, seed=settings.training.seed))
+    chosen = {name: _Selection(train_examples, assigned == name) for name in fractions}
+    for name, part in chosen.items():
+        if not part.chosen.any():
+            raise DataError(
+                f"{len(keys)} texts in {len(set(keys))} groups leave nothing for the {name} part",
+                expected="enough texts for a train and a dev part",
+                do="add data, or raise --dev-fraction",
+            )
+    facts |= _part_facts(chosen["train"], chosen["dev"])
+    return _Parts(chosen["train"], chosen["dev"], ordered, facts, seen)
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """The chosen rows of re-iterable examples."""
+
+    examples: Iterable[Example]
+    chosen: np.ndarray  # (rows,) booleans
+
+    def __iter__(self) -> Iterator[Example]:
+        return (example for example, taken in zip(self.examples, self.chosen, strict=True) if taken)
+
+
+def _part_facts(train_part: Iterable[Example], dev_part: Iterable[Example]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, part in (("train", train_part), ("dev", dev_part)):
+        hashes, rows = hashlib.sha256(), 0
+        for example in part:
+            _update(hashes, example)
+            rows += 1
+        facts |= {f"{name}_rows": rows, f"{name}_sha256": hashes.hexdigest()}
+    return facts
+
+
+def _update(hashes: Any, example: Example) -> None:
+    fields = [example.text, example.pair, example.label]
+    hashes.update(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+
+
+def _start(
+    settings: FinetuneSettings, parts: _Parts
+) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
+    """The model before training, its tokenizer, the hashes of its parents and what a person should know about it."""
+    if settings.model == SCRATCH:
+        return _start_from_scratch(settings, parts)
+    folder = resolve_model(settings.model)
+    loaded = load_model(folder, labels=parts.labels, training=settings.dropout.fields())
+    notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
+    if settings.max_length > loaded.model.config.max_length:
+        notes.append(f"the model reads at most {loaded.model.config.max_length} tokens; max_length was lowered to that")
+    return loaded.model, loaded.tokenizer, {"model": sha256_of_file(folder / WEIGHTS)}, notes
+
+
+def _start_from_scratch(
+    settings: FinetuneSettings, parts: _Parts
+) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
+    vocabulary = settings.vocabulary or VocabularySettings()
+    architecture = settings.architecture or ArchitectureSettings()
+    tokenizer = _learn_vocabulary(vocabulary, (example.text for example in parts.train))
+    try:
+        config = TransformerConfig(
+            vocab_size=tokenizer.vocab_size,
+            max_length=settings.max_length,
+            pad_id=tokenizer.pad_id,
+            norm_eps=1e-5,
+            **architecture.model_dump(),
+            **settings.dropout.fields(),
+        )
+    except ValueError as error:
+        raise SettingsError(f"this architecture cannot be built: {error}") from error
+    model = SequenceClassifier(config, len(parts.labels))
+    notes = [f"learned a vocabulary of {tokenizer.vocab_size:,} entries ({vocabulary.kind})"]
+    parents = {}
+    if vocabulary.vectors is not None:
+        vectors = read_vectors(vocabulary.vectors, tokenizer)
+        if vectors.matrix.shape[1] != config.width:
+            raise SettingsError(
+                f"the vectors in {vocabulary.vectors} have {vectors.matrix.shape[1]} numbers, the model's width is {config.width}",
+                do=f"set architecture.width to {vectors.matrix.shape[1]}",
+            )
+        with torch.no_grad():
+            found = torch.from_numpy(vectors.found)
+            model.transformer.embeddings.token.weight[found] = torch.from_numpy(vectors.matrix)[found]
+        notes.append(f"{vectors.coverage:.1%} of the vocabulary starts from {vocabulary.vectors}")
+        parents["vectors"] = sha256_of_file(vocabulary.vectors)
+    return model, tokenizer, parents, notes
+
+
+def _learn_vocabulary(settings: VocabularySettings, texts: Iterator[str]) -> Tokenizer:
+    if settings.kind == "words":
+        return train_words(texts, language=settings.language, max_words=settings.size, lowercase=settings.lowercase)
+    learn = {"wordpiece": train_wordpiece, "bpe": train_bpe, "unigram": train_unigram}[settings.kind]
+    return learn(texts, vocab_size=settings.size, lowercase=settings.lowercase)
+
+
+def _evaluator(
+    dev_set: TokenizedDataset, settings: FinetuneSettings
+) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
+    """Scores a model on the dev part: accuracy is what is maximised, the loss decides between equals."""
+    labels = torch.from_numpy(dev_set.labels)
+
+    def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
+        found = window_logits(model, dev_set, precision=settings.training.precision, stop=stop)
+        if found is None:
+            return None
+        logits = torch.from_numpy(found)
+        accuracy = (logits.argmax(1) == labels).double().mean().item()
+        loss = nn.functional.cross_entropy(logits, labels).item()
+        return {"accuracy": accuracy, "loss": loss, "score": accuracy - 1e-6 * min(loss, 1e3)}
+
+    return evaluate
+
+
+def _padding(dataset: TokenizedDataset, settings: FinetuneSettings) -> dict[str, Any]:
+    training = settings.training
+    plan = plan_batches(
+        dataset.lengths, max_tokens=training.batch_tokens, max_rows=training.batch_rows, shuffle=True, seed=training.seed
+    )
+    rows = max(1, round(len(dataset) / len(plan)))
+    return {
+        "padding_share": round(share_of_padding(dataset.lengths, plan), 4),
+        "padding_share_of_random_batches": round(random_padding_share(dataset.lengths, rows, training.seed), 4),
+    }
+
+
+def _describe(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['train_rows']:,} texts to train on, {facts['dev_rows']:,} to choose and calibrate on; "
+        f"{facts['duplicates']:,} of all {facts['rows']:,} repeat another; "
+        f"{facts['truncated_share']:.1%} are longer than the model reads; padding {facts['padding_share']:.1%} "
+        f"(random batches: {facts['padding_share_of_random_batches']:.1%})"
+    )
+
+
+def _fingerprint(settings: FinetuneSettings, parts: _Parts, parents: dict[str, str]) -> str:
+    """Of everything that decides the run's numbers."""
+    dumped = settings.model_dump(mode="json")
+    del dumped["training"]["checkpoint_minutes"]
+    decisive = [dumped, parts.facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

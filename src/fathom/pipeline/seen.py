@@ -1,0 +1,63 @@
+"""Which texts a model was trained on, as digests, so that any later measurement can say how many of its texts were seen.
+
+A digest is 64 bits of SHA-256 over the text without case, punctuation, markup and white space. The file holds no text, but
+whoever has a text can find out with it whether the model saw that text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fathom.data import Example, normalise_for_matching
+from fathom.errors import ModelFolderError
+
+SEEN = "seen_texts.safetensors"
+
+
+class SeenTexts:
+    """A set of digests."""
+
+    def __init__(self, digests: Iterable[int] = ()) -> None:
+        self._digests = set(digests)
+
+    def add(self, example: Example) -> int:
+        """Adds an example's text (and second text); returns its digest."""
+        digest = text_digest(example)
+        self._digests.add(digest)
+        return digest
+
+    def __contains__(self, example: Example) -> bool:
+        return text_digest(example) in self._digests
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def save(self, path: Path) -> None:
+        """Sorted, as safetensors."""
+        save_file({"digests": np.array(sorted(self._digests), dtype=np.uint64)}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> SeenTexts:
+        """What `save` wrote.
+
+        Raises:
+            ModelFolderError: damaged.
+        """
+        try:
+            return cls(map(int, load_file(path)["digests"]))
+        except (SafetensorError, KeyError) as error:
+            raise ModelFolderError(f"{path} is damaged: {error}", expected="the file as it was written") from error
+
+
+def text_digest(example: Example) -> int:
+    """64 bits of SHA-256 over what is left of a text (and its pair) after `normalise_for_matching`."""
+    words = normalise_for_matching(example.text)
+    if example.pair is not None:
+        words += "\n" + normalise_for_matching(example.pair)
+    return int.from_bytes(hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()[:8], "big")

@@ -1,0 +1,158 @@
+"""What a fine-tuning run is, in one closed schema: recipes (YAML) and command-line flags both fill it.
+
+    data: imdb                    # a name, a path or hf:owner/name
+    model: minilm                 # a name, a folder, hf:owner/name, or scratch
+    training: {epochs: 2, learning_rate: 1.0e-4}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fathom.data import Columns
+from fathom.errors import SettingsError
+from fathom.training import TrainingSettings
+
+SCRATCH = "scratch"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnSettings(_Closed):
+    """Which column of the data is what; a name that is not given is looked for."""
+
+    text: str | None = None
+    label: str | None = None
+    pair: str | None = Field(default=None, description="the second text, for tasks on pairs")
+    group: str | None = Field(default=None, description="rows of one group never stand in two parts")
+    exclude: str | None = Field(default=None, description="a yes/no column; rows that say yes are left out")
+
+    def columns(self) -> Columns:
+        """As the readers take them."""
+        return Columns(**self.model_dump())
+
+
+class VocabularySettings(_Closed):
+    """A vocabulary to learn from the training texts, for models from scratch."""
+
+    kind: Literal["words", "wordpiece", "bpe", "unigram"] = "words"
+    size: int = Field(default=25_000, ge=10, description="entries; for words, without the special ones")
+    language: str = Field(default="en", description="how words are split (spaCy's code; zh through jieba)")
+    lowercase: bool = True
+    vectors: Path | None = Field(default=None, description="GloVe, fastText or word2vec text file for the embedding")
+
+
+class ArchitectureSettings(_Closed):
+    """The shape of a model from scratch; fields as in `fathom.model.TransformerConfig`."""
+
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    feed_forward_width: int = 256
+    activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
+    norm_position: Literal["before", "after"] = "before"
+    positions: Literal["learned", "sinusoidal", "none"] = "sinusoidal"
+    pooling: Literal["first", "mean"] = "mean"
+    pooler: bool = False
+
+
+class DropoutSettings(_Closed):
+    """Probabilities of dropping something while training. None: what the model's own configuration says."""
+
+    hidden: float | None = None
+    attention: float | None = Field(default=0.0, description="above 0, attention takes a slower kernel on CPUs")
+    classifier: float | None = None
+    token: float | None = Field(default=None, description="of whole tokens; models from scratch only")
+
+    def fields(self) -> dict[str, float]:
+        """As `TransformerConfig` names them, without those that are not set."""
+        named = {"dropout": self.hidden, "attention_dropout": self.attention}
+        named |= {"classifier_dropout": self.classifier, "token_dropout": self.token}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class FinetuneSettings(_Closed):
+    """One fine-tuning run, from data to model folder."""
+
+    data: str | None = Field(default=None, description="a name, a path or hf:owner/name")
+    columns: ColumnSettings = ColumnSettings()
+    model: str = Field(default="minilm", description="a name, a folder, hf:owner/name, or scratch")
+    vocabulary: VocabularySettings | None = Field(default=None, description="models from scratch only")
+    architecture: ArchitectureSettings | None = Field(default=None, description="models from scratch only")
+    max_length: int = Field(default=256, ge=4, description="tokens that the model reads at once")
+    long_text: Literal["head", "head+tail", "windows"] = Field(
+        default="head", description="what of a longer text is read: its start, start and end, or all of it in windows"
+    )
+    stride: int = Field(default=64, ge=0, description="tokens that neighbouring windows share")
+    dev_fraction: float = Field(default=0.1, gt=0, lt=0.5, description="share of the data kept for choosing and calibrating")
+    dropout: DropoutSettings = DropoutSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FinetuneSettings:
+        if self.model != SCRATCH and (self.vocabulary is not None or self.architecture is not None):
+            raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
+        if self.stride >= self.max_length // 2:
+            raise ValueError(f"stride {self.stride} must be less than half of max_length {self.max_length}")
+        return self
+
+
+def read_settings(recipe: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str] = ()) -> FinetuneSettings:
+    """A recipe, then flags, then `key.sub=value` assignments, each over the one before.
+
+    Args:
+        recipe: a YAML file, or None.
+        overrides: nested values by name; those that are None are left out.
+        assignments: texts such as "training.epochs=2", the value in YAML.
+
+    Raises:
+        SettingsError: no such file, not YAML, an unknown key or a value out of range; all complaints at once.
+    """
+    values: dict[str, Any] = {} if recipe is None else _read_yaml(recipe)
+    _merge(values, overrides)
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator:
+            raise SettingsError(f"--set {assignment}", expected="name=value, such as training.epochs=2")
+        nested: Any = yaml.safe_load(text)
+        for name in reversed(path.split(".")):
+            nested = {name: nested}
+        _merge(values, nested)
+    try:
+        return FinetuneSettings.model_validate(values)
+    except ValidationError as error:
+        complaints = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (given: {e['input']!r})" for e in error.errors()]
+        raise SettingsError(
+            "these settings cannot be used:\n    " + "\n    ".join(complaint[:300] for complaint in complaints),
+            expected="the names and ranges that `fathom finetune --help` and recipes/ show",
+        ) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"the recipe {path} cannot be read: {error}", expected="a YAML file") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"the recipe {path} holds a {type(values).__name__}", expected="names and values")
+    return values
+
+
+def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        if isinstance(value, Mapping):
+            inner = values.setdefault(name, {})
+            if not isinstance(inner, dict):
+                inner = values[name] = {}
+            _merge(inner, value)
+            if not inner:
+                del values[name]
+        elif value is not None:
+            values[name] = value
