@@ -1,0 +1,18 @@
+"""String to ids: vocabularies, how they split text, and what happens to texts longer than a model reads. No torch."""
+
+from fathom.text.subword import train_bpe, train_unigram, train_wordpiece
+from fathom.text.tokenizer import Encoded, LongText, Tokenizer
+from fathom.text.vectors import PretrainedVectors, read_vectors
+from fathom.text.words import train_words
+
+__all__ = [
+    "Encoded",
+    "LongText",
+    "PretrainedVectors",
+    "Tokenizer",
+    "read_vectors",
+    "train_bpe",
+    "train_unigram",
+    "train_wordpiece",
+    "train_words",
+]

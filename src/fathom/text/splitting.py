@@ -1,0 +1,78 @@
+"""How a text falls into words, for word vocabularies: spaCy's rules, jieba for Chinese, or a plain regular expression.
+
+Only spaCy's tokenizer runs (a blank pipeline: no model, nothing to download). Words keep their place in the text:
+`text[start:end]` is the word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol
+
+from fathom.errors import MissingExtraError, SettingsError
+
+Span = tuple[int, int]
+
+
+class Splitter(Protocol):
+    """Gives the words of a text as (start, end) character positions, in order, not overlapping."""
+
+    def __call__(self, text: str) -> Iterator[Span]:
+        """The spans of one text."""
+        ...
+
+
+@lru_cache(maxsize=8)
+def make_splitter(language: str) -> Splitter:
+    """The splitter for a language: a spaCy code ("en", "de", …), "zh" (jieba), or "simple" (letters, digits, signs).
+
+    Raises:
+        MissingExtraError: spaCy or jieba is not installed.
+        SettingsError: spaCy does not know the language.
+    """
+    if language == "simple":
+        return _simple
+    if language == "zh":
+        return _jieba()
+    return _spacy(language)
+
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def _simple(text: str) -> Iterator[Span]:
+    return (found.span() for found in _WORD.finditer(text))
+
+
+def _spacy(language: str) -> Splitter:
+    try:
+        import spacy
+    except ImportError as error:
+        raise MissingExtraError(f"splitting {language!r} text into words", "words") from error
+    try:
+        tokenizer = spacy.blank(language).tokenizer
+    except ImportError as error:
+        raise SettingsError(
+            f"spaCy cannot split the language {language!r}: {str(error).splitlines()[0]}",
+            expected="a language code that spaCy knows, zh, or simple",
+        ) from error
+
+    def split(text: str) -> Iterator[Span]:
+        return ((token.idx, token.idx + len(token)) for token in tokenizer(text))
+
+    return split
+
+
+def _jieba() -> Splitter:
+    try:
+        import jieba
+    except ImportError as error:
+        raise MissingExtraError("splitting Chinese text into words", "words") from error
+    jieba.setLogLevel("ERROR")
+
+    def split(text: str) -> Iterator[Span]:
+        return ((start, end) for _, start, end in jieba.tokenize(text))
+
+    return split

@@ -1,0 +1,127 @@
+"""Sub-word vocabularies, learned by the `tokenizers` library and saved as standard tokenizer.json files.
+
+    WordPiece         words cut into known pieces, greedily from the left (BERT)
+    byte-level BPE    pairs of bytes merged by frequency; nothing is ever unknown (GPT-2)
+    Unigram           pieces with probabilities, the likeliest cut wins (Kudo 2018, 1804.10959; ALBERT, XLNet)
+
+All of them have [PAD] [UNK] [CLS] [SEP] [MASK] as ids 0 to 4 and frame a text as [CLS] a [SEP] (b [SEP]).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from fathom.errors import DataError
+from fathom.text.tokenizer import Tokenizer
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+CONFIG = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
+
+def train_wordpiece(
+    texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = True, min_frequency: int = 2
+) -> Tokenizer:
+    """A WordPiece vocabulary with BERT's rules: accents go with lower-casing, every Chinese character is a word.
+
+    Raises:
+        DataError: no text to learn from.
+    """
+    backend = wordpiece_backend({}, lowercase=lowercase)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
+    )
+    return _learn(backend, trainer, texts)
+
+
+def train_bpe(
+    texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = False, min_frequency: int = 2
+) -> Tokenizer:
+    """A byte-level BPE vocabulary; any text comes back from its ids unchanged (but for case, where lower-cased).
+
+    Raises:
+        DataError: no text to learn from.
+    """
+    backend = tokenizers.Tokenizer(models.BPE())
+    backend.normalizer = normalizers.Lowercase() if lowercase else None
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    return _learn(backend, trainer, texts)
+
+
+def train_unigram(
+    texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = True, min_frequency: int = 1
+) -> Tokenizer:
+    """A Unigram vocabulary with SentencePiece's blanks ("▁").
+
+    `min_frequency` is here for symmetry: the method prunes by likelihood, not by count, and takes only 1.
+
+    Raises:
+        DataError: no text to learn from.
+    """
+    if min_frequency != 1:
+        raise DataError(f"min_frequency {min_frequency} for Unigram", expected="1: it prunes by likelihood, not by count")
+    backend = tokenizers.Tokenizer(models.Unigram())
+    steps: list[normalizers.Normalizer] = [normalizers.NFKC()]
+    if lowercase:
+        steps.append(normalizers.Lowercase())
+    backend.normalizer = normalizers.Sequence(steps)
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, unk_token="[UNK]", show_progress=False
+    )
+    return _learn(backend, trainer, texts)
+
+
+def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> tokenizers.Tokenizer:
+    """BERT's tokenizer around a vocabulary, as the library's own BertWordPieceTokenizer builds it."""
+    model = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)
+    backend = tokenizers.Tokenizer(model)
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    if vocabulary:
+        _frame(backend)
+        backend.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
+    return backend
+
+
+def _learn(backend: tokenizers.Tokenizer, trainer: object, texts: Iterable[str]) -> Tokenizer:
+    read = 0
+
+    def counted() -> Iterable[str]:
+        nonlocal read
+        for text in texts:
+            read += bool(text.strip())
+            yield text
+
+    backend.train_from_iterator(counted(), trainer)
+    if not read:
+        raise DataError("there is no text to learn a vocabulary from", expected="at least one text that is not blank")
+    _frame(backend)
+    return Tokenizer(backend, dict(CONFIG))
+
+
+def _frame(backend: tokenizers.Tokenizer) -> None:
+    """[CLS] a [SEP], and [CLS] a [SEP] b [SEP] with b in segment 1 (Devlin et al. 2019)."""
+    ids = [(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    if all(number is not None for _, number in ids):
+        backend.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+        )

@@ -1,0 +1,346 @@
+"""One tokenizer for every vocabulary: text to windows of token ids, with nothing cut in silence.
+
+    text ──split──► content ids ──windows──► [CLS] ids [SEP], each at most max_length long, and a count of what was left out
+
+Sub-word vocabularies run in the `tokenizers` library. Word vocabularies split with spaCy or jieba first; their
+tokenizer.json is a standard WordLevel one, and tokenizer_config.json says how words are split.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tokenizers
+from tokenizers import normalizers
+
+from fathom.errors import DataError, ModelFolderError, SettingsError
+from fathom.text.splitting import make_splitter
+
+LongText = Literal["head", "head+tail", "windows"]
+
+TOKENIZER = "tokenizer.json"
+CONFIG = "tokenizer_config.json"
+SPECIALS = "special_tokens_map.json"
+WORDS = "word_splitting"  # our key in tokenizer_config.json; {"language": …, "lowercase": …}
+
+_ROLES = {  # where a folder does not say which token has which part, by the names in use
+    "pad_token": ("[PAD]", "<pad>", "<|pad|>"),
+    "unk_token": ("[UNK]", "<unk>", "<|endoftext|>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+_MARKUP = r"<[A-Za-z/!][^<>]{0,200}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One window of a text, special tokens included."""
+
+    token_ids: list[int]
+    segment_ids: list[int] | None  # None: all 0
+    offsets: list[tuple[int, int]] | None  # characters of each token in its text; (0, 0) for special tokens
+    dropped: int  # content tokens of the text (and its pair) that no window holds
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The special tokens around one text, or around and between two, with their segments."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    segments: tuple[int, int, int, int, int]  # of before, first text, between, second text, after
+
+
+class Tokenizer:
+    """A vocabulary and how text becomes its ids.
+
+    Args:
+        backend: the `tokenizers` object that holds the vocabulary (and, for sub-words, does the work).
+        config: what tokenizer_config.json says; kept and written back.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer, config: dict[str, Any]) -> None:
+        backend.no_truncation()
+        backend.no_padding()
+        self._backend = backend
+        self._config = dict(config)
+        vocabulary = backend.get_vocab()
+        for role, names in _ROLES.items():
+            if _content(self._config.get(role)) not in vocabulary:
+                self._config[role] = next((name for name in names if name in vocabulary), None)
+        self.vocab_size: int = max(vocabulary.values(), default=-1) + 1
+        self.unknown_id = self._role("unk_token")
+        self.class_id = self._role("cls_token")
+        self.separator_id = self._role("sep_token")
+        self.mask_id = self._role("mask_token")
+        pad_id = self._role("pad_token")
+        self.pad_id: int = 0 if pad_id is None else pad_id
+        self._words = self._config.get(WORDS)
+        self._vocabulary: dict[str, int] = vocabulary
+        self._frames = {False: self._frame(pair=False), True: self._frame(pair=True)}
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizer:
+        """Reads tokenizer.json (or vocab.txt of an old BERT) and what stands beside it.
+
+        Raises:
+            ModelFolderError: nothing usable there, or a file that is damaged.
+        """
+        path = folder / TOKENIZER
+        config = {**_read_json(folder / SPECIALS), **_read_json(folder / CONFIG)}
+        if path.is_file():
+            try:
+                backend = tokenizers.Tokenizer.from_file(str(path))
+            except Exception as error:  # the library raises plain Exception
+                raise ModelFolderError(
+                    f"{path} cannot be read: {error}", expected="a tokenizer.json as the tokenizers library writes it"
+                ) from error
+        elif (folder / "vocab.txt").is_file():
+            lowercase = bool(config.get("do_lower_case", True))
+            backend = _bert(folder / "vocab.txt", lowercase)
+        else:
+            raise ModelFolderError(
+                f"{folder} holds no tokenizer", expected=f"{TOKENIZER} (or vocab.txt)", do="restore the file"
+            )
+        if not backend.get_vocab_size():
+            raise ModelFolderError(f"{path} has an empty vocabulary", expected="at least one token")
+        return cls(backend, config)
+
+    def save(self, folder: Path) -> None:
+        """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json, as Hugging Face's library reads them."""
+        roles = {role: _content(self._config.get(role)) for role in _ROLES}
+        specials = {role: token for role, token in roles.items() if token is not None}
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", **self._config, **specials}
+        config = {key: value for key, value in config.items() if value is not None}
+        (folder / TOKENIZER).write_text(self._backend.to_str(pretty=False), encoding="utf-8")
+        for name, value in ((CONFIG, config), (SPECIALS, specials)):
+            (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def token_to_id(self, token: str) -> int | None:
+        """The id of a token as the vocabulary spells it."""
+        return self._vocabulary.get(token)
+
+    def id_to_token(self, token_id: int) -> str:
+        """How the vocabulary spells an id."""
+        return str(self._backend.id_to_token(token_id))
+
+    def tokens(self) -> list[str]:
+        """The vocabulary by id."""
+        return [self.id_to_token(token_id) for token_id in range(self.vocab_size)]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Ids back to readable text, without special tokens; what the vocabulary lost stays lost."""
+        if self._words is not None:
+            return " ".join(self.id_to_token(token_id) for token_id in token_ids if token_id != self.pad_id)
+        return str(self._backend.decode(list(token_ids), skip_special_tokens=True))
+
+    def without_markup(self) -> Tokenizer:
+        """The same tokenizer, blind to HTML tags: "<br />" counts as a blank. Saved with it, in standard form."""
+        strip = normalizers.Replace(tokenizers.Regex(_MARKUP), " ")
+        backend = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        present = backend.normalizer
+        backend.normalizer = normalizers.Sequence([strip] if present is None else [strip, present])
+        words = None if self._words is None else {**self._words, "markup": False}
+        return Tokenizer(backend, {**self._config, WORDS: words})
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text as a word vocabulary spells them."""
+        assert self._words is not None, "a sub-word vocabulary has no words"
+        spoken = self._readable(text)
+        spans = make_splitter(self._words["language"])(spoken)
+        lowercase = self._words["lowercase"]
+        return [spoken[start:end].lower() if lowercase else spoken[start:end] for start, end in spans]
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        max_length: int,
+        long_text: LongText = "head",
+        stride: int = 64,
+        offsets: bool = False,
+    ) -> list[list[Encoded]]:
+        """The windows of each text.
+
+        Args:
+            texts: any strings.
+            pairs: a second text for each.
+            max_length: tokens in a window at most, special tokens included.
+            long_text: what is kept of a text that does not fit. "head": its start. "head+tail": its first quarter and
+                the rest from its end (128 and 382 of 510 in Sun et al. 2019, 1905.05583). "windows": all of it, in
+                windows that share `stride` tokens. Of two texts, the longer one is shortened first.
+            stride: for "windows", less than what fits into one.
+            offsets: also give character positions.
+
+        Returns:
+            For each text a list of windows: one, unless "windows" needs more.
+
+        Raises:
+            SettingsError: a max_length or stride that leaves no room, or windows for pairs.
+        """
+        frame = self._frames[pairs is not None]
+        budget = max_length - len(frame.before) - len(frame.between) - len(frame.after)
+        if budget < (2 if pairs is not None else 1):
+            raise SettingsError(f"max_length {max_length} leaves no room for text", expected="a larger one")
+        if long_text == "windows" and (pairs is not None or not 0 <= stride < budget):
+            given = "pairs of texts" if pairs is not None else f"stride {stride} in windows of {budget} content tokens"
+            raise SettingsError(f"long texts cannot be read in windows: {given}", expected="single texts, a smaller stride")
+        firsts = self._content(texts, offsets)
+        if pairs is None:
+            return [self._windows(first, frame, budget, long_text, stride) for first in firsts]
+        seconds = self._content(pairs, offsets)
+        return [[self._pair(a, b, frame, budget, long_text)] for a, b in zip(firsts, seconds, strict=True)]
+
+    # ids without special tokens, and their places in the text if wanted
+    def _content(self, texts: Sequence[str], offsets: bool) -> list[_Content]:
+        texts = [_whole(text) for text in texts]
+        if self._words is None:
+            encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
+            found = encode(list(texts), add_special_tokens=False)
+            return [_Content(encoding.ids, encoding.offsets if offsets else None) for encoding in found]
+        unknown = self.pad_id if self.unknown_id is None else self.unknown_id
+        contents = []
+        for text in texts:
+            ids = [self._vocabulary.get(word, unknown) for word in self.words(text)]
+            spans = list(make_splitter(self._words["language"])(self._readable(text))) if offsets else None
+            contents.append(_Content(ids, spans))
+        return contents
+
+    def _readable(self, text: str) -> str:
+        """A text with markup blanked out (same length, so that places stay right), where the vocabulary asks for it."""
+        if self._words is None or self._words.get("markup", True):
+            return text
+        return re.sub(_MARKUP, lambda found: " " * len(found.group()), text)
+
+    def _windows(
+        self, content: _Content, frame: _Frame, budget: int, long_text: LongText, stride: int
+    ) -> list[Encoded]:
+        length = len(content.ids)
+        if length <= budget:
+            return [self._framed(content, frame, dropped=0)]
+        if long_text == "windows":
+            starts = range(0, length - stride, budget - stride)
+            return [self._framed(content.part(start, start + budget), frame, dropped=0) for start in starts]
+        return [self._framed(content.shortened(budget, long_text), frame, dropped=length - budget)]
+
+    def _framed(self, content: _Content, frame: _Frame, dropped: int) -> Encoded:
+        ids = [*frame.before, *content.ids, *frame.after]
+        places = None
+        if content.offsets is not None:
+            places = [*[(0, 0)] * len(frame.before), *content.offsets, *[(0, 0)] * len(frame.after)]
+        if not ids:  # no special tokens and no content: a model still needs something to look at
+            ids = [self.pad_id if self.unknown_id is None else self.unknown_id]
+            places = None if places is None else [(0, 0)]
+        return Encoded(ids, None, places, dropped)
+
+    def _pair(self, first: _Content, second: _Content, frame: _Frame, budget: int, long_text: LongText) -> Encoded:
+        length = len(first.ids) + len(second.ids)
+        longer, shorter = max(len(first.ids), len(second.ids)), min(len(first.ids), len(second.ids))
+        if length > budget:  # the longer one gives way until both are equally long
+            for_longer = max(budget - shorter, (budget + 1) // 2)
+            for_shorter = budget - min(longer, for_longer)
+            sizes = (for_longer, for_shorter) if len(first.ids) == longer else (for_shorter, for_longer)
+            first, second = first.shortened(sizes[0], long_text), second.shortened(sizes[1], long_text)
+        parts = (frame.before, first.ids, frame.between, second.ids, frame.after)
+        ids = [token_id for part in parts for token_id in part]
+        segments = [segment for part, segment in zip(parts, frame.segments, strict=True) for _ in part]
+        places = None
+        if first.offsets is not None and second.offsets is not None:
+            blank = [(0, 0)]
+            places = blank * len(frame.before) + first.offsets + blank * len(frame.between)
+            places += second.offsets + blank * len(frame.after)
+        return Encoded(ids, segments if any(segments) else None, places, max(0, length - budget))
+
+    def _role(self, role: str) -> int | None:
+        token = _content(self._config.get(role))
+        return None if token is None else self._backend.token_to_id(token)
+
+    def _frame(self, *, pair: bool) -> _Frame:
+        """What the vocabulary's own template puts around text, found by encoding a letter."""
+        letter = [] if self._words is not None else self._backend.encode("a", add_special_tokens=False).ids
+        if not letter:
+            separator = [self.separator_id] if self.separator_id is not None and pair else []
+            return _Frame([], separator, [], (0, 0, 0, 0, 0))
+        framed = self._backend.encode("a", "a") if pair else self._backend.encode("a")
+        ids, segments, size = framed.ids, framed.type_ids, len(letter)
+        places = [i for i in range(len(ids) - size + 1) if ids[i : i + size] == letter]
+        first, last = places[0], places[-1]
+        if not pair:
+            return _Frame(ids[:first], [], ids[first + size :], (0, 0, 0, 0, 0))
+        between = slice(first + size, last)
+        kinds = (
+            segments[0] if first else 0,
+            segments[first],
+            segments[first + size] if last > first + size else 0,
+            segments[last],
+            segments[-1],
+        )
+        return _Frame(ids[:first], ids[between], ids[last + size :], kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Ids without special tokens."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]] | None
+
+    def part(self, start: int, end: int) -> _Content:
+        return _Content(self.ids[start:end], None if self.offsets is None else self.offsets[start:end])
+
+    def shortened(self, size: int, long_text: LongText) -> _Content:
+        """The first `size` ids, or a quarter from the start and the rest from the end."""
+        length = len(self.ids)
+        if length <= size:
+            return self
+        if long_text != "head+tail":
+            return self.part(0, size)
+        head = round(size * 128 / 510)
+        start, end = self.part(0, head), self.part(length - (size - head), length)
+        offsets = None if start.offsets is None or end.offsets is None else start.offsets + end.offsets
+        return _Content(start.ids + end.ids, offsets)
+
+
+def _content(token: object) -> str | None:
+    """A special token as configurations spell it: a string, or an object with its content."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
+
+
+def _whole(text: str) -> str:
+    """A text without lone surrogates, which no UTF-8 library takes; each becomes the replacement character."""
+    if not isinstance(text, str):
+        raise DataError(f"a text is {text!r}", expected="a string")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}", expected="a JSON object") from error
+    if not isinstance(value, dict):
+        raise ModelFolderError(f"{path} holds a {type(value).__name__}", expected="a JSON object")
+    return value
+
+
+def _bert(vocabulary: Path, lowercase: bool) -> tokenizers.Tokenizer:
+    from fathom.text.subword import wordpiece_backend
+
+    lines = vocabulary.read_text(encoding="utf-8").splitlines()
+    return wordpiece_backend({token: number for number, token in enumerate(lines)}, lowercase=lowercase)
