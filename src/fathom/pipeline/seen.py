@@ -6,7 +6,6 @@ whoever has a text can find out with it whether the model saw that text.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fathom.data import Example, normalise_for_matching
+from fathom.data import Example, text_digest
 from fathom.errors import ModelFolderError
 
 SEEN = "seen_texts.safetensors"
@@ -54,10 +53,3 @@ class SeenTexts:
         except (SafetensorError, KeyError) as error:
             raise ModelFolderError(f"{path} is damaged: {error}", expected="the file as it was written") from error
 
-
-def text_digest(example: Example) -> int:
-    """64 bits of SHA-256 over what is left of a text (and its pair) after `normalise_for_matching`."""
-    words = normalise_for_matching(example.text)
-    if example.pair is not None:
-        words += "\n" + normalise_for_matching(example.pair)
-    return int.from_bytes(hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()[:8], "big")

@@ -1,0 +1,29 @@
+"""Files → batches: readers that stream, splits that share nothing, and batches with little padding."""
+
+from fathom.data.batches import Batch, padding_share, plan_batches, random_padding_share
+from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
+from fathom.data.examples import Columns, Example
+from fathom.data.sources import Source, open_file
+from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, text_digest
+from fathom.data.tokenized import TokenizedDataset
+
+__all__ = [
+    "Batch",
+    "CatalogueEntry",
+    "Columns",
+    "Example",
+    "Overlap",
+    "Source",
+    "TokenizedDataset",
+    "assign_parts",
+    "entries",
+    "normalise_for_matching",
+    "open_data",
+    "open_file",
+    "overlap",
+    "padding_share",
+    "plan_batches",
+    "random_padding_share",
+    "splits_of",
+    "text_digest",
+]

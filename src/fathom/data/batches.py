@@ -1,0 +1,73 @@
+"""Batches of texts of about the same length, under a budget of tokens, so that little of a batch is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_NOISE = 0.1  # lengths are compared after growing by up to this share, so that an epoch's batches differ from the last's
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model reads at once: B rows of L tokens."""
+
+    token_ids: Tensor  # (B, L) int64
+    padding_mask: Tensor | None  # (B, L) booleans, True where padding; None where no row is padded
+    segment_ids: Tensor | None  # (B, L) int64; None: all 0
+    labels: Tensor | None  # (B,) int64
+    example_ids: list[int]  # which example of the data set each row belongs to
+    tokens: int  # without padding
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        tensors = (self.token_ids, self.padding_mask, self.segment_ids, self.labels)
+        moved = [None if tensor is None else tensor.to(device) for tensor in tensors]
+        assert moved[0] is not None
+        return Batch(moved[0], moved[1], moved[2], moved[3], self.example_ids, self.tokens)
+
+
+def plan_batches(
+    lengths: np.ndarray, *, max_tokens: int, max_rows: int | None = None, shuffle: bool, seed: int = 0, epoch: int = 0
+) -> list[np.ndarray]:
+    """Row numbers for each batch: every row once, similar lengths together.
+
+    Args:
+        lengths: (rows,) tokens of each row.
+        max_tokens: of a batch, padding included; a longer row gets a batch of its own.
+        max_rows: of a batch.
+        shuffle: batches in random order, and rows mixed among those of about the same length.
+        seed: with `epoch`, decides the order; the same two give the same plan.
+    """
+    keys = lengths.astype(np.float64)
+    generator = np.random.default_rng([seed, epoch])
+    if shuffle:
+        keys = keys * generator.uniform(1, 1 + _NOISE, len(keys))
+    order = np.argsort(keys, kind="stable")
+    starts, longest, rows = [0], 0, 0
+    for place, length in enumerate(lengths[order].tolist()):
+        longest = max(longest, length)
+        rows += 1
+        if rows > 1 and (rows * longest > max_tokens or (max_rows is not None and rows > max_rows)):
+            starts.append(place)
+            longest, rows = length, 1
+    batches = np.split(order, starts[1:]) if len(order) else []
+    if shuffle:
+        batches = [batches[place] for place in generator.permutation(len(batches))]
+    return batches
+
+
+def padding_share(lengths: np.ndarray, plan: Sequence[np.ndarray]) -> float:
+    """The share of a plan's tokens that are padding."""
+    padded = sum(len(rows) * int(lengths[rows].max()) for rows in plan)
+    return 1 - int(lengths.sum()) / padded if padded else 0.0
+
+
+def random_padding_share(lengths: np.ndarray, rows: int, seed: int = 0) -> float:
+    """The share of padding if batches of `rows` were drawn at random: what the plan is compared with."""
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    return padding_share(lengths, np.array_split(order, max(1, round(len(lengths) / rows)))) if len(lengths) else 0.0
