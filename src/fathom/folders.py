@@ -141,6 +141,7 @@ def _write_manifest(folder: Path) -> None:
     lines = [f"{sha256_of_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
     for path in [*files, folder / MANIFEST]:
+        path.chmod(0o644)  # some libraries write files that only their owner may read
         _fsync(path)
     _fsync(folder)
 

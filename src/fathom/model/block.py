@@ -34,9 +34,23 @@ class Block(nn.Module):
         self.norm_after_feed_forward = norm("after")
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
-        """`hidden`: (B, L, D); `bias`: added to attention scores, broadcast to (B, H, L, L). Returns (B, L, D)."""
-        added = self.dropout(self.attention(self.norm_before_attention(hidden), bias))
+    def forward(self, hidden: Tensor, bias: Tensor | None = None, *, only_first: bool = False) -> Tensor:
+        """One step up the stack.
+
+        Args:
+            hidden: (B, L, D).
+            bias: added to attention scores, broadcast to (B, H, L, L).
+            only_first: compute the first position alone, from all of `hidden`; for a last block of which nothing else
+                is used.
+
+        Returns:
+            (B, L, D), or (B, 1, D) with `only_first`.
+        """
+        context = self.norm_before_attention(hidden)
+        asking = context
+        if only_first:
+            hidden, asking = hidden[:, :1], context[:, :1]
+        added = self.dropout(self.attention(asking, bias, context))
         hidden = self.norm_after_attention(hidden + added)
         added = self.dropout(self.feed_forward(self.norm_before_feed_forward(hidden)))
         hidden = self.norm_after_feed_forward(hidden + added)

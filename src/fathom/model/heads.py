@@ -18,7 +18,7 @@ class Pooler(nn.Module):
         self.dense = nn.Linear(config.width, config.width) if config.pooler else None
 
     def forward(self, hidden: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """(B, L, D) -> (B, D)."""
+        """(B, L, D) -> (B, D); where the first token is pooled, L may be 1."""
         if self.pooling == "first":
             pooled = hidden[:, 0]
         elif padding_mask is None:
@@ -45,6 +45,7 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
         """(B, L) token ids -> (B, classes) logits; arguments as for `Transformer.forward`."""
-        hidden = self.transformer(token_ids, padding_mask, segment_ids)
+        only_first = self.config.pooling == "first"
+        hidden = self.transformer(token_ids, padding_mask, segment_ids, only_first=only_first)
         logits: Tensor = self.classifier(self.dropout(self.pooler(hidden, padding_mask)))
         return logits

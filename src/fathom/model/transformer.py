@@ -24,7 +24,14 @@ class Transformer(nn.Module):
         self.final_norm = nn.LayerNorm(config.width, config.norm_eps) if config.norm_position == "before" else nn.Identity()
         initialise(self, config.initializer_range)
 
-    def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        only_first: bool = False,
+    ) -> Tensor:
         """(B, L) token ids -> (B, L, D) hidden states.
 
         Args:
@@ -32,18 +39,24 @@ class Transformer(nn.Module):
             padding_mask: (B, L) booleans, True where padding; None where no row is padded. What stands at padded
                 positions never changes the others; the states there mean nothing.
             segment_ids: (B, L) integers below `segments`; None: all 0.
+            only_first: give the first position's state alone, (B, 1, D), and save most of the last block's work.
         """
-        return self.hidden_states(token_ids, padding_mask, segment_ids)[-1]
+        return self.hidden_states(token_ids, padding_mask, segment_ids, only_first=only_first)[-1]
 
     def hidden_states(
-        self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        only_first: bool = False,
     ) -> list[Tensor]:
         """All of them, each (B, L, D): after the embeddings, after each block (the last one after the final norm)."""
         hidden = self.embeddings(token_ids, segment_ids)
         bias = None if padding_mask is None else Visibility.padding(padding_mask).score_bias(hidden.dtype)
         states = [hidden]
-        for block in self.blocks:
-            hidden = block(hidden, bias)
+        for number, block in enumerate(self.blocks, start=1):
+            hidden = block(hidden, bias, only_first=only_first and number == len(self.blocks))
             states.append(hidden)
         states[-1] = self.final_norm(hidden)
         return states

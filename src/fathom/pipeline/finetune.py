@@ -37,7 +37,7 @@ from fathom.model import SequenceClassifier, TransformerConfig
 from fathom.objectives import Classification
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
-from fathom.text import Tokenizer, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.text import Tokenizer, blank_markup, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 
@@ -256,10 +256,11 @@ def _start(
         return _start_from_scratch(settings, parts)
     folder = resolve_model(settings.model)
     loaded = load_model(folder, labels=parts.labels, training=settings.dropout.fields())
+    tokenizer = loaded.tokenizer if settings.markup else loaded.tokenizer.without_markup()
     notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
     if settings.max_length > loaded.model.config.max_length:
         notes.append(f"the model reads at most {loaded.model.config.max_length} tokens; max_length was lowered to that")
-    return loaded.model, loaded.tokenizer, {"model": sha256_of_file(folder / WEIGHTS)}, notes
+    return loaded.model, tokenizer, {"model": sha256_of_file(folder / WEIGHTS)}, notes
 
 
 def _start_from_scratch(
@@ -267,7 +268,10 @@ def _start_from_scratch(
 ) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     vocabulary = settings.vocabulary or VocabularySettings()
     architecture = settings.architecture or ArchitectureSettings()
-    tokenizer = _learn_vocabulary(vocabulary, (example.text for example in parts.train))
+    texts = (example.text for example in parts.train)
+    tokenizer = _learn_vocabulary(vocabulary, texts if settings.markup else map(blank_markup, texts))
+    if not settings.markup:
+        tokenizer = tokenizer.without_markup()
     try:
         config = TransformerConfig(
             vocab_size=tokenizer.vocab_size,

@@ -91,6 +91,7 @@ class FinetuneSettings(_Closed):
         default="head", description="what of a longer text is read: its start, start and end, or all of it in windows"
     )
     stride: int = Field(default=64, ge=0, description="tokens that neighbouring windows share")
+    markup: bool = Field(default=True, description="false: HTML tags count as blanks, in training and ever after")
     dev_fraction: float = Field(default=0.1, gt=0, lt=0.5, description="share of the data kept for choosing and calibrating")
     dropout: DropoutSettings = DropoutSettings()
     training: TrainingSettings = TrainingSettings()

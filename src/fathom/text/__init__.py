@@ -1,7 +1,7 @@
 """String to ids: vocabularies, how they split text, and what happens to texts longer than a model reads. No torch."""
 
 from fathom.text.subword import train_bpe, train_unigram, train_wordpiece
-from fathom.text.tokenizer import Encoded, LongText, Tokenizer
+from fathom.text.tokenizer import Encoded, LongText, Tokenizer, blank_markup
 from fathom.text.vectors import PretrainedVectors, read_vectors
 from fathom.text.words import train_words
 
@@ -10,6 +10,7 @@ __all__ = [
     "LongText",
     "PretrainedVectors",
     "Tokenizer",
+    "blank_markup",
     "read_vectors",
     "train_bpe",
     "train_unigram",

@@ -218,7 +218,7 @@ class Tokenizer:
         """A text with markup blanked out (same length, so that places stay right), where the vocabulary asks for it."""
         if self._words is None or self._words.get("markup", True):
             return text
-        return re.sub(_MARKUP, lambda found: " " * len(found.group()), text)
+        return blank_markup(text)
 
     def _windows(
         self, content: _Content, frame: _Frame, budget: int, long_text: LongText, stride: int
@@ -307,6 +307,11 @@ class _Content:
         start, end = self.part(0, head), self.part(length - (size - head), length)
         offsets = None if start.offsets is None or end.offsets is None else start.offsets + end.offsets
         return _Content(start.ids + end.ids, offsets)
+
+
+def blank_markup(text: str) -> str:
+    """A text with its HTML tags blanked out; places stay where they are."""
+    return re.sub(_MARKUP, lambda found: " " * len(found.group()), text)
 
 
 def _content(token: object) -> str | None:

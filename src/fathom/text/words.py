@@ -26,20 +26,18 @@ def train_words(
     max_words: int = 25_000,
     lowercase: bool = True,
     min_frequency: int = 1,
-    markup: bool = True,
 ) -> Tokenizer:
     """The `max_words` most frequent words; of equally frequent ones, the first by code point.
 
     Args:
         language: how words are split; see `fathom.text.splitting.make_splitter`.
-        markup: False: HTML tags count as blanks, here and whenever the vocabulary is used.
 
     Raises:
         DataError: no text to learn from.
         MissingExtraError: spaCy or jieba is not installed.
     """
     make_splitter(language)  # fail before reading anything
-    splitting = {"language": language, "lowercase": lowercase, "markup": markup}
+    splitting = {"language": language, "lowercase": lowercase}
     empty = _word_tokenizer([], splitting)
     counts: Counter[str] = Counter()
     for text in texts:

@@ -1,0 +1,147 @@
+"""The command `fathom`: the table of verbs, and what every error becomes.
+
+    0 done · 1 a bug in fathom · 2 unusable input · 3 refused by a gate · 4 the machine failed us · 130 stopped by the user
+
+To add a verb, write `fathom/cli/VERB.py` with a function `VERB` and add a line to VERBS. Verb modules import typer and
+`fathom.cli` at the top and the library inside the function, so that `fathom VERB --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Annotated, TextIO
+
+import typer
+from typer.main import get_command
+
+from fathom.errors import FathomError, MachineError, explain
+
+VERBS = {
+    "quickstart": "the whole way on a small real data set and a small real model, offline, in minutes",
+    "finetune": "labelled texts and a model (or none) → a classifier",
+    "evaluate": "measure a classifier on labelled texts, with intervals",
+    "predict": "label texts, with calibrated confidence",
+    "tokenizer": "learn a vocabulary from texts",
+    "data": "data sets known by name; what a file holds",
+    "models": "models known by name; what a folder holds",
+}
+
+app = typer.Typer(
+    name="fathom",
+    help="Raw text to a small Transformer language model, with its limits measured.",
+    epilog="DATA is a name (`fathom data`), a path or hf:owner/name. MODEL is a folder, a name (`fathom models`) or hf:owner/name.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: it starts twice as fast and reads the same in a file
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import fathom
+
+        typer.echo(f"fathom {fathom.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="With any verb: show the traceback of an error.")] = False,
+) -> None:
+    """Raw text to a small Transformer language model, with its limits measured."""
+
+
+for _verb, _summary in VERBS.items():
+    app.command(_verb, short_help=_summary)(getattr(import_module(f"fathom.cli.{_verb}"), _verb))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; a person sees a message, never a traceback without --debug."""
+    given, debug = _without_debug(list(sys.argv[1:] if arguments is None else arguments))
+    for stream in (sys.stdout, sys.stderr):
+        # Whatever the machine's locale, output is UTF-8; half a surrogate pair, which some files hold, becomes \udXXX, as in JSON.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        get_command(app)(given, prog_name="fathom")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+        if code == 130:
+            _tell("stopped")
+    except BaseException as error:
+        if debug:
+            raise
+        code, message = explain_error(error)
+        _tell(message)
+    else:
+        code = 0
+    return _flushed(sys.stdout, code)
+
+
+def explain_error(error: BaseException) -> tuple[int, str]:
+    """The exit code for an error, and what to tell a person."""
+    if isinstance(error, FathomError):
+        return error.exit_code, str(error)
+    if _is_out_of_memory(error):
+        return MachineError.exit_code, explain(
+            "memory ran out",
+            do="close other programs, or choose smaller batches (--batch-tokens), shorter texts (--max-length) or a smaller model",
+        )
+    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS or "No space left on device" in str(error):
+        where = getattr(error, "filename", None) or "a file"
+        reason = getattr(error, "strerror", None) or "No space left on device"
+        return MachineError.exit_code, explain(
+            f"{where} cannot be used: {reason}", do="free some space, check the permissions, or choose another place"
+        )
+    kind = type(error).__name__
+    return 1, explain(
+        f"{kind}: {str(error)[:500]}" if str(error) else kind,
+        expected="this is a bug in fathom: an error that it should have explained",
+        do="run again with --debug and report what it prints",
+    )
+
+
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Python's own error, torch's for accelerators (by name, since torch may not be loaded) and torch's for the processor."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """--debug counts wherever it stands before a `--`, because it is added to a command that has just failed."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:end] if argument != "--debug"]
+    return kept + arguments[end:], len(kept) < end
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a command the way Ctrl-C does: temporary folders are removed."""
+    raise KeyboardInterrupt
+
+
+def _tell(message: str) -> None:
+    print(f"fathom: {message}", file=sys.stderr)
+
+
+def _flushed(stream: TextIO, code: int) -> int:
+    """The exit code, after everything has been written; a reader that left early (`| head`) is no error of ours."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code

@@ -1,0 +1,1 @@
+"""Where a model fails: measures with intervals, and the page that shows them."""

@@ -1,0 +1,192 @@
+"""The statistics behind every figure: intervals, paired tests and calibration, each with its formula and source.
+
+Arrays are numpy; n texts, K labels. `probabilities` is (n, K) with rows that sum to 1, `labels` is (n,) class numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from scipy.stats import binomtest, norm
+
+Interval = tuple[float, float]
+
+
+def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
+    """The Wilson score interval of a rate (Wilson 1927):
+
+    (p̂ + z²/2n ± z √(p̂q̂/n + z²/4n²)) / (1 + z²/n), which stays inside [0, 1] and does not shrink to nothing at 0 or 1.
+    """
+    if n == 0:
+        return (0.0, 1.0)
+    found = binomtest(correct, n).proportion_ci(confidence, method="wilson")
+    return (float(found.low), float(found.high))
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Two classifiers on the same texts: A's accuracy minus B's."""
+
+    difference: float
+    interval: Interval  # 95 %
+    only_a: int  # texts that only A answered rightly
+    only_b: int
+    p_value: float  # exact McNemar test, two-sided: how surprising the split of the disagreements is if both are equal
+
+
+def paired_test(a_correct: np.ndarray, b_correct: np.ndarray, confidence: float = 0.95) -> PairedTest:
+    """Exact McNemar test (1947) and the Bonett–Price interval (2012) of the difference of two paired rates.
+
+    With b and c the texts that only one of the two answered rightly, p₁ = (b + 1)/(n + 2) and p₂ = (c + 1)/(n + 2):
+    p₁ − p₂ ± z √((p₁ + p₂ − (p₁ − p₂)²)/(n + 2)).
+
+    Args:
+        a_correct: (n,) booleans.
+        b_correct: (n,) booleans, of the same texts.
+    """
+    a, b = np.asarray(a_correct, dtype=bool), np.asarray(b_correct, dtype=bool)
+    n, only_a, only_b = len(a), int((a & ~b).sum()), int((b & ~a).sum())
+    disagreements = only_a + only_b
+    p_value = float(binomtest(only_a, disagreements, 0.5).pvalue) if disagreements else 1.0
+    p1, p2 = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
+    half = float(norm.ppf((1 + confidence) / 2)) * ((p1 + p2 - (p1 - p2) ** 2) / (n + 2)) ** 0.5
+    interval = (max(-1.0, p1 - p2 - half), min(1.0, p1 - p2 + half))
+    return PairedTest((only_a - only_b) / n if n else 0.0, interval, only_a, only_b, p_value)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The T that minimises the mean negative log-likelihood of softmax(logits / T) (Guo et al. 2017, 1706.04599).
+
+    Args:
+        logits: (n, K).
+        labels: (n,).
+
+    Returns:
+        T between 0.05 and 20; 1.0 where there is nothing to fit on.
+    """
+    if not len(labels):
+        return 1.0
+    scores = np.asarray(logits, dtype=np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return -float(np.mean(log_softmax(scores / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]))
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """−mean log p(label), in nats."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    return -float(np.mean(np.log(np.clip(chosen, np.finfo(np.float64).tiny, None))))
+
+
+def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """mean Σₖ (pₖ − 1[k = label])² (Brier 1950): 0 is perfect, 2 is certain and wrong."""
+    target = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities - target) ** 2).sum(axis=1).mean())
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers of about the same confidence."""
+
+    confidence: float  # mean
+    accuracy: float
+    interval: Interval  # of the accuracy, 95 %
+    n: int
+
+
+def reliability_curve(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> list[ReliabilityBin]:
+    """Answers sorted by confidence and cut into `bins` parts of (nearly) equal size."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [rows for rows in np.array_split(order, min(bins, max(1, len(order)))) if len(rows)]
+    return [
+        ReliabilityBin(
+            float(confidence[rows].mean()),
+            float(correct[rows].mean()),
+            wilson(int(correct[rows].sum()), len(rows)),
+            len(rows),
+        )
+        for rows in parts
+    ]
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Top-label ECE with equal-mass bins: Σ (n_b/n) |accuracy_b − confidence_b| (Naeini 2015; Kumar et al. 2019)."""
+    curve = reliability_curve(confidence, correct, bins)
+    n = sum(part.n for part in curve)
+    return sum(part.n * abs(part.accuracy - part.confidence) for part in curve) / n if n else 0.0
+
+
+def calibration_floor(confidence: np.ndarray, bins: int = 15, draws: int = 200, seed: int = 0) -> Interval:
+    """What `calibration_error` reads for a perfectly calibrated model with these confidences: median and 95th percentile.
+
+    The error is a sum of absolute values, so chance alone makes it positive; only what lies above this floor is a fault.
+    """
+    generator = np.random.default_rng(seed)
+    found = [calibration_error(confidence, generator.random(len(confidence)) < confidence, bins) for _ in range(draws)]
+    return (float(np.median(found)), float(np.quantile(found, 0.95)))
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """(K, K) counts: row the true label, column the answer."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One label's share of right answers, seen from both sides."""
+
+    precision: float  # of the answers that say this label, how many are right
+    recall: float  # of the texts with this label, how many are found
+    f1: float  # their harmonic mean
+    n: int  # texts with this label
+
+
+def class_scores(counts: np.ndarray) -> list[ClassScores]:
+    """Precision, recall and F1 of each label, from a confusion matrix; 0 where there is nothing to divide by."""
+    right, said, true = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+
+    def rate(part: int, whole: int) -> float:
+        return part / whole if whole else 0.0
+
+    return [
+        ClassScores(rate(int(r), int(s)), rate(int(r), int(t)), rate(2 * int(r), int(s) + int(t)), int(t))
+        for r, s, t in zip(right, said, true, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class LengthBin:
+    """Texts of about the same length."""
+
+    shortest: int
+    longest: int
+    accuracy: float
+    interval: Interval
+    n: int
+
+
+def accuracy_by_length(lengths: np.ndarray, correct: np.ndarray, bins: int = 6) -> list[LengthBin]:
+    """Accuracy within quantiles of the length, each with its Wilson interval; equal lengths never part."""
+    if not len(lengths):
+        return []
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
+    places = np.searchsorted(edges, lengths, side="right")
+    return [
+        LengthBin(
+            int(lengths[inside].min()),
+            int(lengths[inside].max()),
+            float(correct[inside].mean()),
+            wilson(int(correct[inside].sum()), int(inside.sum())),
+            int(inside.sum()),
+        )
+        for inside in (places == place for place in range(len(edges) + 1))
+        if inside.any()
+    ]
