@@ -9,7 +9,7 @@ Everything is imported when it is first used, so that `import fathom` costs noth
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from fathom.inference import Prediction, Predictor
 
     load = Predictor.load
+    __version__: str
 
 __all__ = ["Prediction", "Predictor", "TextClassifier", "__version__", "load"]
-__version__ = metadata.version("fathom-lm")
 
 _PLACES = {
     "Prediction": "fathom.inference",
@@ -29,6 +29,8 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("fathom-lm")
     if name == "load":
         return import_module("fathom.inference").Predictor.load
     if name in _PLACES:

@@ -90,7 +90,7 @@ def _listing(folder: Path) -> list[str]:
 
 def _from_hub(repository: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt"]
     try:

@@ -1,7 +1,7 @@
 """A model folder: Hugging Face's files, ours beside them, written whole and read strictly.
 
-    config.json  model.safetensors  tokenizer.json …   Hugging Face's: `transformers` loads the folder as it is
-    fathom.json  made_by.json  README.md  SHA256SUMS   ours
+config.json  model.safetensors  tokenizer.json …   Hugging Face's: `transformers` loads the folder as it is
+fathom.json  made_by.json  README.md  SHA256SUMS   ours
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ def load_model(folder: Path, *, labels: list[str] | None = None, training: Mappi
     new_task = labels is not None
     labels = labels if labels is not None else folder_labels(raw, about, folder)
     model = SequenceClassifier(config, len(labels))
-    made = fill_model(
-        model, read_weights(folder), family=family, depth=config.depth, new_head=new_task, source=str(folder)
-    )
+    made = fill_model(model, read_weights(folder), family=family, depth=config.depth, new_head=new_task, source=str(folder))
     return LoadedModel(model.eval(), tokenizer, labels, about, made)
 
 

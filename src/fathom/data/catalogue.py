@@ -64,9 +64,7 @@ def splits_of(spec: str) -> tuple[str, ...]:
     return next((entry.splits for entry in entries() if entry.name == spec), ())
 
 
-def open_data(
-    spec: str, *, split: str | None = None, columns: Columns = Columns(), labelled: bool | None = None  # noqa: B008
-) -> Source:
+def open_data(spec: str, *, split: str | None = None, columns: Columns = Columns(), labelled: bool | None = None) -> Source:
     """Opens DATA.
 
     Args:

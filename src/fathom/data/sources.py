@@ -66,14 +66,21 @@ def open_path(path: Path, *, columns: Columns, labelled: bool | None, split: str
     return open_file(files[0], columns=columns, labelled=labelled)
 
 
-def open_file(path: Path, *, columns: Columns = Columns(), labelled: bool | None = None) -> Source:  # noqa: B008
+def open_file(path: Path, *, columns: Columns = Columns(), labelled: bool | None = None) -> Source:
     """One file. Arguments and errors as for `open_path`."""
     table = open_table(path)
     found = _find_columns(path, table.names, columns, labelled)
     return Source(str(path), found, lambda: _examples(table.read, found, str(path), labelled))
 
 
-def open_rows(description: str, names: list[str], rows: Callable[[], Iterator[Mapping[str, object]]], columns: Columns, *, labelled: bool | None) -> Source:
+def open_rows(
+    description: str,
+    names: list[str],
+    rows: Callable[[], Iterator[Mapping[str, object]]],
+    columns: Columns,
+    *,
+    labelled: bool | None,
+) -> Source:
     """Rows made elsewhere (a hub's data set), as {column: value}."""
     found = _find_columns(description, names, columns, labelled)
 
@@ -88,7 +95,9 @@ def _find_columns(source: Path | str, names: list[str], wanted: Columns, labelle
         name = getattr(wanted, role)
         if name is not None and name not in names:
             raise DataError(
-                f"{source} has no column {name!r}; it has {_listed(names)}", expected=f"the {role} column", do=f"--{role} COLUMN"
+                f"{source} has no column {name!r}; it has {_listed(names)}",
+                expected=f"the {role} column",
+                do=f"--{role} COLUMN",
             )
     by_name = {name.strip().casefold(): name for name in reversed(names)}
     taken = {name for name in (wanted.label, wanted.pair, wanted.group, wanted.exclude) if name is not None}

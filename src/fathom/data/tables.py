@@ -69,7 +69,8 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, _COMPRESSED.get(path.suffix, lambda plain: plain.open("rb"))(path))
+    opener = _COMPRESSED.get(path.suffix)
+    return cast(BinaryIO, path.open("rb") if opener is None else opener(path))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -138,7 +139,8 @@ def _csv_batches(path: Path, names: list[str], wanted: list[str] | None = None) 
     def refuse(row: Any) -> str:
         line = f", data row {row.number}" if row.number is not None else ""
         raise DataError(
-            f"{path}{line} has {row.actual_columns} fields: {(row.text or '')[:60]!r}", expected=f"{row.expected_columns} fields"
+            f"{path}{line} has {row.actual_columns} fields: {(row.text or '')[:60]!r}",
+            expected=f"{row.expected_columns} fields",
         )
 
     try:

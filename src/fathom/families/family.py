@@ -19,10 +19,31 @@ from fathom.model.config import TransformerConfig
 
 # Keys that Hugging Face's library writes for its own book-keeping, in any family; none changes what a model computes.
 BOOK_KEEPING = frozenset(
-    "_name_or_path _attn_implementation_autoset architectures chunk_size_feed_forward dtype finetuning_task "
-    "gradient_checkpointing id2label keys_to_ignore_at_inference label2id model_type num_labels output_attentions "
-    "output_hidden_states problem_type pruned_heads return_dict task_specific_params tokenizer_class torch_dtype "
-    "torchscript transformers_version use_cache".split()
+    {
+        "_attn_implementation_autoset",
+        "_name_or_path",
+        "architectures",
+        "chunk_size_feed_forward",
+        "dtype",
+        "finetuning_task",
+        "gradient_checkpointing",
+        "id2label",
+        "keys_to_ignore_at_inference",
+        "label2id",
+        "model_type",
+        "num_labels",
+        "output_attentions",
+        "output_hidden_states",
+        "problem_type",
+        "pruned_heads",
+        "return_dict",
+        "task_specific_params",
+        "tokenizer_class",
+        "torch_dtype",
+        "torchscript",
+        "transformers_version",
+        "use_cache",
+    }
 )
 
 

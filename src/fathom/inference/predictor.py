@@ -1,7 +1,7 @@
 """A model folder that answers: texts in, labels with calibrated confidence out.
 
-    predictor = fathom.load("runs/quickstart")
-    predictor.predict(["A joy from start to finish."])[0].label
+predictor = fathom.load("runs/quickstart")
+predictor.predict(["A joy from start to finish."])[0].label
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Prediction:
 class Predictor:
     """Answers with one model. Not changed by answering, so threads may share it."""
 
-    def __init__(
-        self, model: SequenceClassifier, tokenizer: Tokenizer, about: About, *, precision: Precision = "auto"
-    ) -> None:
+    def __init__(self, model: SequenceClassifier, tokenizer: Tokenizer, about: About, *, precision: Precision = "auto") -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.about = about
@@ -98,10 +96,8 @@ class Predictor:
             )
         token_ids = token_ids.to(self.device, torch.int64)
         if token_ids.shape[1] > config.max_length:
-            raise DataError(
-                f"token_ids is {token_ids.shape[1]} long", expected=f"at most {config.max_length} tokens a row"
-            )
-        if token_ids.numel() and not (0 <= int(token_ids.min()) and int(token_ids.max()) < config.vocab_size):
+            raise DataError(f"token_ids is {token_ids.shape[1]} long", expected=f"at most {config.max_length} tokens a row")
+        if token_ids.numel() and not (int(token_ids.min()) >= 0 and int(token_ids.max()) < config.vocab_size):
             raise DataError(
                 f"token_ids holds {int(token_ids.min())} to {int(token_ids.max())}", expected=f"0 to {config.vocab_size - 1}"
             )
@@ -136,9 +132,7 @@ class Predictor:
             DataError: something that is not a string.
         """
         probabilities, unread = self._answer(texts, pairs)
-        return [
-            self._prediction(text, row, int(left)) for text, row, left in zip(texts, probabilities, unread, strict=True)
-        ]
+        return [self._prediction(text, row, int(left)) for text, row, left in zip(texts, probabilities, unread, strict=True)]
 
     def stream(self, examples: Iterable[Example], *, chunk: int = 1024) -> Iterator[Prediction]:
         """Answers in the order of `examples`, `chunk` at a time, so that memory does not grow with their number."""

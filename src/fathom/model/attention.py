@@ -52,4 +52,5 @@ class Attention(nn.Module):
         return output
 
     def _split_heads(self, projected: Tensor) -> Tensor:
-        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, S, H·d_k) -> (B, H, S, d_k)
+        batch, length, _ = projected.shape
+        return projected.view(batch, length, self.heads, -1).transpose(1, 2)  # (B, S, H·d_k) -> (B, H, S, d_k)

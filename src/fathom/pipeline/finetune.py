@@ -26,9 +26,15 @@ import fathom
 from fathom.checkpoint import About, MadeBy, load_model, machine, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import model_card
 from fathom.checkpoint.weights import WEIGHTS
-from fathom.data import Example, TokenizedDataset, assign_parts, normalise_for_matching, open_data, plan_batches
+from fathom.data import (
+    Example,
+    TokenizedDataset,
+    assign_parts,
+    open_data,
+    plan_batches,
+    random_padding_share,
+)
 from fathom.data import padding_share as share_of_padding
-from fathom.data import random_padding_share
 from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import machine_errors, refuse_existing, sha256_of_file
 from fathom.inference import Predictor, pick_device, window_logits
@@ -53,7 +59,7 @@ class FinetuneResult:
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """The data of a run, split; iterating a part reads its rows anew, so nothing has to fit into memory."""
 
     train: Iterable[Example]
@@ -102,7 +108,12 @@ def finetune(
     with machine_errors(output):
         partial.mkdir(parents=True, exist_ok=True)
 
-    parts = _read(settings, train_examples, dev_examples, listener)
+    listener.on_message("reading the data")
+    if train_examples is None:
+        if settings.data is None:
+            raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …")
+        train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
+    parts = split_examples(train_examples, settings, dev_examples)
     torch.manual_seed(settings.training.seed)
     model, tokenizer, parents, notes = _start(settings, parts)
     for note in notes:
@@ -113,8 +124,15 @@ def finetune(
     )
 
     def tokenise(examples: Iterable[Example], spill: str) -> TokenizedDataset:
-        reading = {"max_length": max_length, "long_text": settings.long_text, "stride": settings.stride}
-        return TokenizedDataset.build(examples, tokenizer, labels=parts.labels, spill_to=partial / spill, **reading)
+        return TokenizedDataset.build(
+            examples,
+            tokenizer,
+            labels=parts.labels,
+            max_length=max_length,
+            long_text=settings.long_text,
+            stride=settings.stride,
+            spill_to=partial / spill,
+        )
 
     listener.on_message("tokenising")
     train_set, dev_set = tokenise(parts.train, "train.ids"), tokenise(parts.dev, "dev.ids")
@@ -172,18 +190,14 @@ def finetune(
     return FinetuneResult(output, predictor, made_by, result)
 
 
-def _read(
-    settings: FinetuneSettings,
-    train_examples: Iterable[Example] | None,
-    dev_examples: Iterable[Example] | None,
-    listener: Listener,
-) -> _Parts:
-    """One pass over the data for labels, hashes and parts; the parts read it again when they are iterated."""
-    if train_examples is None:
-        if settings.data is None:
-            raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …")
-        train_examples = open_data(settings.data, columns=settings.columns.columns())
-    listener.on_message("reading the data")
+def split_examples(
+    train_examples: Iterable[Example], settings: FinetuneSettings, dev_examples: Iterable[Example] | None = None
+) -> Parts:
+    """One pass over the data for labels, hashes and parts; the parts read it again when they are iterated.
+
+    Raises:
+        DataError: no texts, a text without a label, one label only, or too few texts for two parts.
+    """
     keys, labels, hashes = [], set(), hashlib.sha256()
     seen = SeenTexts()
     for example in train_examples:
@@ -194,7 +208,7 @@ def _read(
         labels.add(example.label)
         _update(hashes, example)
     if not keys:
-        raise DataError("the data holds no texts", expected="labelled texts")
+        raise DataError("the data holds no texts", expected="labelled texts", do="check the file")
     if len(labels) < 2:
         raise DataError(
             f"every one of the {len(keys):,} texts has the label {next(iter(labels))!r}",
@@ -206,7 +220,7 @@ def _read(
     if dev_examples is not None:
         for example in dev_examples:
             seen.add(example)
-        return _Parts(train_examples, dev_examples, ordered, facts | _part_facts(train_examples, dev_examples), seen)
+        return Parts(train_examples, dev_examples, ordered, facts | _part_facts(train_examples, dev_examples), seen)
     fractions = {"train": 1 - settings.dev_fraction, "dev": settings.dev_fraction}
     assigned = np.array(assign_parts(keys, fractions, seed=settings.training.seed))
     chosen = {name: _Selection(train_examples, assigned == name) for name in fractions}
@@ -218,7 +232,7 @@ def _read(
                 do="add data, or raise --dev-fraction",
             )
     facts |= _part_facts(chosen["train"], chosen["dev"])
-    return _Parts(chosen["train"], chosen["dev"], ordered, facts, seen)
+    return Parts(chosen["train"], chosen["dev"], ordered, facts, seen)
 
 
 @dataclass(frozen=True)
@@ -248,9 +262,7 @@ def _update(hashes: Any, example: Example) -> None:
     hashes.update(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
 
-def _start(
-    settings: FinetuneSettings, parts: _Parts
-) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
+def _start(settings: FinetuneSettings, parts: Parts) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     """The model before training, its tokenizer, the hashes of its parents and what a person should know about it."""
     if settings.model == SCRATCH:
         return _start_from_scratch(settings, parts)
@@ -264,7 +276,7 @@ def _start(
 
 
 def _start_from_scratch(
-    settings: FinetuneSettings, parts: _Parts
+    settings: FinetuneSettings, parts: Parts
 ) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     vocabulary = settings.vocabulary or VocabularySettings()
     architecture = settings.architecture or ArchitectureSettings()
@@ -273,14 +285,8 @@ def _start_from_scratch(
     if not settings.markup:
         tokenizer = tokenizer.without_markup()
     try:
-        config = TransformerConfig(
-            vocab_size=tokenizer.vocab_size,
-            max_length=settings.max_length,
-            pad_id=tokenizer.pad_id,
-            norm_eps=1e-5,
-            **architecture.model_dump(),
-            **settings.dropout.fields(),
-        )
+        sizes = {"vocab_size": tokenizer.vocab_size, "max_length": settings.max_length, "pad_id": tokenizer.pad_id}
+        config = TransformerConfig(norm_eps=1e-5, **sizes, **architecture.model_dump(), **settings.dropout.fields())  # type: ignore[arg-type]
     except ValueError as error:
         raise SettingsError(f"this architecture cannot be built: {error}") from error
     model = SequenceClassifier(config, len(parts.labels))
@@ -290,7 +296,7 @@ def _start_from_scratch(
         vectors = read_vectors(vocabulary.vectors, tokenizer)
         if vectors.matrix.shape[1] != config.width:
             raise SettingsError(
-                f"the vectors in {vocabulary.vectors} have {vectors.matrix.shape[1]} numbers, the model's width is {config.width}",
+                f"{vocabulary.vectors} has vectors of {vectors.matrix.shape[1]} numbers, the model's width is {config.width}",
                 do=f"set architecture.width to {vectors.matrix.shape[1]}",
             )
         with torch.no_grad():
@@ -347,7 +353,7 @@ def _describe(facts: dict[str, Any]) -> str:
     )
 
 
-def _fingerprint(settings: FinetuneSettings, parts: _Parts, parents: dict[str, str]) -> str:
+def _fingerprint(settings: FinetuneSettings, parts: Parts, parents: dict[str, str]) -> str:
     """Of everything that decides the run's numbers."""
     dumped = settings.model_dump(mode="json")
     del dumped["training"]["checkpoint_minutes"]

@@ -52,4 +52,3 @@ class SeenTexts:
             return cls(map(int, load_file(path)["digests"]))
         except (SafetensorError, KeyError) as error:
             raise ModelFolderError(f"{path} is damaged: {error}", expected="the file as it was written") from error
-

@@ -1,8 +1,8 @@
 """What a fine-tuning run is, in one closed schema: recipes (YAML) and command-line flags both fill it.
 
-    data: imdb                    # a name, a path or hf:owner/name
-    model: minilm                 # a name, a folder, hf:owner/name, or scratch
-    training: {epochs: 2, learning_rate: 1.0e-4}
+data: imdb                    # a name, a path or hf:owner/name
+model: minilm                 # a name, a folder, hf:owner/name, or scratch
+training: {epochs: 2, learning_rate: 1.0e-4}
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def read_settings(recipe: Path | None, overrides: Mapping[str, Any], assignments
     try:
         return FinetuneSettings.model_validate(values)
     except ValidationError as error:
-        complaints = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (given: {e['input']!r})" for e in error.errors()]
+        complaints = [
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (given: {e['input']!r})" for e in error.errors()
+        ]
         raise SettingsError(
             "these settings cannot be used:\n    " + "\n    ".join(complaint[:300] for complaint in complaints),
             expected="the names and ranges that `fathom finetune --help` and recipes/ show",

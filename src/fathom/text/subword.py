@@ -42,9 +42,7 @@ def train_wordpiece(
     return _learn(backend, trainer, texts)
 
 
-def train_bpe(
-    texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = False, min_frequency: int = 2
-) -> Tokenizer:
+def train_bpe(texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = False, min_frequency: int = 2) -> Tokenizer:
     """A byte-level BPE vocabulary; any text comes back from its ids unchanged (but for case, where lower-cased).
 
     Raises:
@@ -102,7 +100,7 @@ def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> tokeniz
     return backend
 
 
-def _learn(backend: tokenizers.Tokenizer, trainer: object, texts: Iterable[str]) -> Tokenizer:
+def _learn(backend: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iterable[str]) -> Tokenizer:
     read = 0
 
     def counted() -> Iterable[str]:

@@ -220,9 +220,7 @@ class Tokenizer:
             return text
         return blank_markup(text)
 
-    def _windows(
-        self, content: _Content, frame: _Frame, budget: int, long_text: LongText, stride: int
-    ) -> list[Encoded]:
+    def _windows(self, content: _Content, frame: _Frame, budget: int, long_text: LongText, stride: int) -> list[Encoded]:
         length = len(content.ids)
         if length <= budget:
             return [self._framed(content, frame, dropped=0)]

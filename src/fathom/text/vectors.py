@@ -1,6 +1,6 @@
 """Pretrained word vectors from text files: GloVe (no header), fastText and word2vec (a header with rows and width).
 
-    the 0.418 0.24968 -0.41242 …
+the 0.418 0.24968 -0.41242 …
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer) -> PretrainedVectors:
         try:
             vector = np.array(values, dtype=np.float32)
         except ValueError:
-            vector = np.empty(0)
+            vector = np.empty(0, dtype=np.float32)
         if len(vector) != width or not width or not np.isfinite(vector).all():
             raise DataError(f"{path}, line {number}: {line[:60]!r}", expected=f"a word and {width or 'some'} finite numbers")
         if token_id is not None:
@@ -74,7 +75,7 @@ def _header_width(path: Path, text: str) -> int:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    opener = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     number = 0
     try:
         with opener(path, "rt", encoding="utf-8", newline="\n") as file:

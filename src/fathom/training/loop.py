@@ -226,7 +226,7 @@ def _gradient(
                 do="look at that text; if it is ordinary, lower --learning-rate. The weights were not touched",
             )
         loss: Tensor = losses.sum() / examples
-        loss.backward()
+        torch.autograd.backward(loss)
         total += loss.item()
     return total
 

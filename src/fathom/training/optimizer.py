@@ -28,8 +28,7 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
             rate = settings.learning_rate * settings.layer_decay ** (depth + 1 - _layer(name, depth))
             groups.setdefault((decay, rate), []).append(parameter)
     described: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay, "lr": rate, "peak": rate}
-        for (decay, rate), parameters in groups.items()
+        {"params": parameters, "weight_decay": decay, "lr": rate, "peak": rate} for (decay, rate), parameters in groups.items()
     ]
     return torch.optim.AdamW(described, fused=True)
 

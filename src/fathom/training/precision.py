@@ -17,9 +17,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are native on this device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
 
 

@@ -1,8 +1,8 @@
-"""The learning rate of each update, as a factor of the highest one.
+"""The learning rate of each update, as a factor of the highest one: warm up, then
 
-    linear    /\\ ·        warm up, then straight down to 0
-    wsd       /‾‾‾\\       warm up, stable, then down to 0 over the last `decay` share (Hu et al. 2024, 2404.06395)
-    constant  /‾‾‾‾       warm up, then stay
+linear     straight down to 0
+wsd        stable, then down to 0 over the last `decay` share (Hu et al. 2024, 2404.06395)
+constant   stay
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ def save_checkpoint(
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": t for i, t in enumerate(torch.cuda.get_rng_state_all())}
     with write_folder(target, overwrite=True) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors")
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors"
+        )
         if best is not None:
             save_file(best, temporary / "best.safetensors")
         (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
