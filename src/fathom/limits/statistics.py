@@ -120,8 +120,7 @@ class ReliabilityBin:
 
 
 def reliability_curve(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> list[ReliabilityBin]:
-    """Answers sorted by confidence and cut into `bins` parts of (nearly) equal size, the least confident first."""
-    parts = [rows for rows in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(rows)]
+    """Answers cut by confidence into at most `bins` parts of (nearly) equal size, the least confident first."""
     return [
         ReliabilityBin(
             float(confidence[rows].mean()),
@@ -129,23 +128,21 @@ def reliability_curve(confidence: np.ndarray, correct: np.ndarray, bins: int = 1
             wilson(int(correct[rows].sum()), len(rows)),
             len(rows),
         )
-        for rows in parts
+        for rows in _equal_mass(confidence, bins)
     ]
 
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
     """Top-label expected calibration error with equal-mass bins: Σ (n_b/n) |accuracy_b − confidence_b|.
 
-    Naeini et al. (2015) for the measure, Nguyen & O'Connor (2015) and Kumar et al. (2019, 1909.10155) for bins of equal size.
+    Naeini et al. (2015) for the measure, Kumar et al. (2019, 1909.10155) for bins of equal size. 0.0 without texts.
 
     Args:
         confidence: (n,) probability of the answer that was given.
         correct: (n,) booleans.
     """
-    if not len(confidence):
-        return 0.0
-    gaps = (np.asarray(correct, dtype=np.float64) - confidence)[np.argsort(confidence, kind="stable")]
-    return float(sum(abs(part.sum()) for part in np.array_split(gaps, bins)) / len(gaps))
+    gaps = np.asarray(correct, dtype=np.float64) - confidence
+    return sum(abs(float(gaps[rows].sum())) for rows in _equal_mass(confidence, bins)) / max(1, len(gaps))
 
 
 def calibration_floor(confidence: np.ndarray, bins: int = 15, draws: int = 200, seed: int = 0) -> Interval:
@@ -154,8 +151,25 @@ def calibration_floor(confidence: np.ndarray, bins: int = 15, draws: int = 200, 
     The error is a sum of absolute values, so chance alone makes it positive; only what lies above this floor is a fault.
     """
     generator = np.random.default_rng(seed)
-    found = [calibration_error(confidence, generator.random(len(confidence)) < confidence, bins) for _ in range(draws)]
+    parts = [np.asarray(confidence)[rows] for rows in _equal_mass(confidence, bins)]
+    found = [
+        sum(abs(float(((generator.random(len(part)) < part) - part).sum())) for part in parts) / max(1, len(confidence))
+        for _ in range(draws)
+    ]
     return (float(np.median(found)), float(np.quantile(found, 0.95)))
+
+
+def _equal_mass(values: np.ndarray, bins: int) -> list[np.ndarray]:
+    """Row numbers cut into at most `bins` parts of nearly equal size, by value; equal values stay together.
+
+    If they did not, the order of the rows would decide who falls into which bin, and a constant confidence over rows that
+    are sorted by label would look badly calibrated.
+    """
+    if not len(values):
+        return []
+    edges = np.unique(np.sort(values)[np.arange(1, bins) * len(values) // bins])
+    places = np.searchsorted(edges, values, side="right")
+    return [rows for place in range(len(edges) + 1) if len(rows := np.flatnonzero(places == place))]
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -200,19 +214,14 @@ class LengthBin:
 
 
 def accuracy_by_length(lengths: np.ndarray, correct: np.ndarray, bins: int = 6) -> list[LengthBin]:
-    """Accuracy within quantiles of the length, each with its Wilson interval; equal lengths never part."""
-    if not len(lengths):
-        return []
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
-    places = np.searchsorted(edges, lengths, side="right")
+    """Accuracy of at most `bins` groups of nearly equal size, the shortest texts first; equal lengths never part."""
     return [
         LengthBin(
-            int(lengths[inside].min()),
-            int(lengths[inside].max()),
-            float(correct[inside].mean()),
-            wilson(int(correct[inside].sum()), int(inside.sum())),
-            int(inside.sum()),
+            int(lengths[rows].min()),
+            int(lengths[rows].max()),
+            float(correct[rows].mean()),
+            wilson(int(correct[rows].sum()), len(rows)),
+            len(rows),
         )
-        for inside in (places == place for place in range(len(edges) + 1))
-        if inside.any()
+        for rows in _equal_mass(lengths, bins)
     ]
