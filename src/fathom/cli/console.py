@@ -1,8 +1,8 @@
 """What verbs show: results on standard output, everything else on standard error, progress only to a person.
 
-    say("reading the data")
-    with Bar("predicting", total=len(texts), unit="texts", quiet=json) as bar: ...; bar.advance(32)
-    emit(result, json=json, text=f"{percent(accuracy)} right")
+say("reading the data")
+with Bar("predicting", total=len(texts), unit="texts", quiet=json) as bar: ...; bar.advance(32)
+emit(result, json=json, text=f"{percent(accuracy)} right")
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Bar:
         task = self._progress.tasks[self._task]
         done = f"{int(task.completed) + by:,}"
         counted = f"{done} {self._unit}" if self._total is None else f"{done} of {self._total:,} {self._unit}"
-        self._progress.update(self._task, advance=by, counted=counted, **({} if note is None else {"note": note}))
+        self._progress.update(self._task, advance=by, counted=counted, note=task.fields["note"] if note is None else note)
 
     def __enter__(self) -> Self:
         if self._progress is not None:

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import FrameType
 from typing import Annotated, TextIO
 
@@ -35,11 +36,13 @@ VERBS = {
 app = typer.Typer(
     name="fathom",
     help="Raw text to a small Transformer language model, with its limits measured.",
-    epilog="DATA is a name (`fathom data`), a path or hf:owner/name. MODEL is a folder, a name (`fathom models`) or hf:owner/name.",
+    epilog="DATA is a name (`fathom data`), a path or hf:owner/name. "
+    "MODEL is a folder, a name (`fathom models`) or hf:owner/name.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: it starts twice as fast and reads the same in a file
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # typer imports pydantic to turn a --help that was not given (None) into a bool; False spares every help page that time
+    context_settings={"help_option_names": ["-h", "--help"], "default_map": {"help": False}},
 )
 
 
@@ -60,6 +63,8 @@ def _common(
 
 
 for _verb, _summary in VERBS.items():
+    if find_spec(f"fathom.cli.{_verb}") is None:
+        continue
     app.command(_verb, short_help=_summary)(getattr(import_module(f"fathom.cli.{_verb}"), _verb))
 
 
@@ -67,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a person sees a message, never a traceback without --debug."""
     given, debug = _without_debug(list(sys.argv[1:] if arguments is None else arguments))
     for stream in (sys.stdout, sys.stderr):
-        # Whatever the machine's locale, output is UTF-8; half a surrogate pair, which some files hold, becomes \udXXX, as in JSON.
+        # Whatever the locale, output is UTF-8; half a surrogate pair, which some files hold, becomes \udXXX, as JSON
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         get_command(app)(given, prog_name="fathom")
     except SystemExit as end:
@@ -84,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(message)
     else:
         code = 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return _flushed(sys.stdout, code)
 
 
@@ -94,9 +101,9 @@ def explain_error(error: BaseException) -> tuple[int, str]:
     if _is_out_of_memory(error):
         return MachineError.exit_code, explain(
             "memory ran out",
-            do="close other programs, or choose smaller batches (--batch-tokens), shorter texts (--max-length) or a smaller model",
+            do="close other programs, or choose smaller batches, shorter texts (--max-length) or a smaller model",
         )
-    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS or "No space left on device" in str(error):
+    if (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS) or "No space left on device" in str(error):
         where = getattr(error, "filename", None) or "a file"
         reason = getattr(error, "strerror", None) or "No space left on device"
         return MachineError.exit_code, explain(
