@@ -46,6 +46,7 @@ from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSett
 from fathom.text import Tokenizer, blank_markup, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
+from fathom.training.tensorboard import TensorBoardListener
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def finetune(
     resume: bool = False,
     overwrite: bool = False,
     listener: Listener | None = None,
+    tensorboard: bool = False,
     command: str | None = None,
 ) -> FinetuneResult:
     """Trains a classifier and writes its folder.
@@ -91,12 +93,15 @@ def finetune(
         resume: go on with an interrupted run in OUTPUT.partial, bit for bit.
         overwrite: replace a model folder that is there.
         listener: shows progress.
+        tensorboard: also write TensorBoard events, into OUTPUT.events (the extra `tensorboard`).
         command: what made_by.json says was run; None: this process's own command line.
 
     Raises:
         FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
     """
     listener = listener or SilentListener()
+    if tensorboard:
+        listener = TensorBoardListener(listener, output.with_name(output.name + ".events"))
     refuse_existing(output, overwrite=overwrite)
     partial = output.with_name(output.name + ".partial")
     if partial.exists() and not resume:

@@ -126,6 +126,15 @@ def read_settings(recipe: Path | None, overrides: Mapping[str, Any], assignments
         for name in reversed(path.split(".")):
             nested = {name: nested}
         _merge(values, nested)
+    return validate_settings(values)
+
+
+def validate_settings(values: Mapping[str, Any]) -> FinetuneSettings:
+    """Nested names and values as settings.
+
+    Raises:
+        SettingsError: an unknown key or a value out of range; all complaints at once.
+    """
     try:
         return FinetuneSettings.model_validate(values)
     except ValidationError as error:
