@@ -53,13 +53,12 @@ def fit_baseline(
     """
     if len(set(labels)) < 2:
         raise DataError(f"the bag of words got {len(set(labels))} labels", expected="at least two different labels")
-    unknown = sorted(set(dev_labels) - set(labels))
-    if unknown or not dev_texts:
+    if not dev_texts:
+        raise DataError("the dev part is empty", expected="texts to choose the strength on")
+    if unknown := sorted(set(dev_labels) - set(labels)):
         raise DataError(
-            f"the dev part has labels that the training part has not: {', '.join(unknown)}"
-            if unknown
-            else "the dev part is empty",
-            expected="dev texts with the labels of the training part",
+            f"the dev part has labels that the training part has not: {', '.join(unknown)}",
+            expected="the labels of the training part",
         )
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
     try:
