@@ -196,15 +196,14 @@ def evaluate_folder(
 def _beside(
     baseline: Baseline, names: list[str], examples: list[Example], labels: np.ndarray, model_correct: np.ndarray
 ) -> tuple[BaselineScore, np.ndarray]:
-    texts = [example.text if example.pair is None else f"{example.text}\n{example.pair}" for example in examples]
-    found = baseline.predict_proba(texts)
+    found = baseline.predict_proba([_whole_text(example) for example in examples])
     probabilities = np.zeros((len(examples), len(names)))
     for column, name in enumerate(baseline.labels):
         if name in names:
             probabilities[:, names.index(name)] = found[:, column]
     correct = probabilities.argmax(axis=1) == labels
     paired = statistics.paired_test(model_correct, correct)
-    return BaselineScore(baseline.name, Score.of(correct), paired), probabilities
+    return BaselineScore("TF-IDF of 1- and 2-grams, logistic regression", Score.of(correct), paired), probabilities
 
 
 def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:
@@ -217,7 +216,17 @@ def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:
         )
     source = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(source, settings)
-    return fit_baseline(parts.train, parts.dev)
+    train, dev = list(parts.train), list(parts.dev)
+    return fit_baseline(
+        [_whole_text(example) for example in train],
+        [example.label or "" for example in train],
+        dev_texts=[_whole_text(example) for example in dev],
+        dev_labels=[example.label or "" for example in dev],
+    )
+
+
+def _whole_text(example: Example) -> str:
+    return example.text if example.pair is None else f"{example.text}\n{example.pair}"
 
 
 def _league(made_by: MadeBy | None) -> str:

@@ -1,0 +1,19 @@
+"""What all tests share: no network, one thread, and property tests that a busy machine does not fail."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("fathom", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("fathom")
+
+
+@pytest.fixture(autouse=True)
+def _same_randomness() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,96 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tiny import config
+from torch.nn.functional import scaled_dot_product_attention
+
+from fathom.model import Attention, Visibility
+
+
+def by_the_formula(attention: Attention, hidden: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """softmax(QKᵀ/√d_k + bias)V, one head after the other, concatenated and mapped: the guide's section 4.1."""
+    queries, keys, values = attention.query(hidden), attention.key(hidden), attention.value(hidden)
+    size = queries.shape[-1] // attention.heads
+    heads = []
+    for head in range(attention.heads):
+        part = slice(head * size, (head + 1) * size)
+        scores = queries[..., part] @ keys[..., part].transpose(1, 2) / math.sqrt(size)
+        if bias is not None:
+            scores = scores + bias[:, 0]
+        heads.append(scores.softmax(-1) @ values[..., part])
+    return attention.output(torch.cat(heads, -1))
+
+
+@given(st.integers(1, 3), st.integers(1, 9), st.sampled_from([1, 2, 4]), st.integers(0, 2**16))
+def test_attention_equals_the_formula(batch: int, length: int, heads: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    attention = Attention(config(heads=heads)).eval()
+    hidden = torch.randn(batch, length, 16)
+    torch.testing.assert_close(attention(hidden), by_the_formula(attention, hidden), atol=1e-5, rtol=0)
+
+
+def test_attention_with_visibility_equals_the_formula_and_torch() -> None:
+    torch.manual_seed(0)
+    attention, hidden = Attention(config()).eval(), torch.randn(3, 7, 16)
+    padding = torch.zeros(3, 7, dtype=torch.bool)
+    padding[0, 4:] = True
+    visibility = Visibility.padding(padding) & Visibility.causal(7, 7)
+    bias = visibility.score_bias(torch.float32)
+    found = attention(hidden, bias)
+    torch.testing.assert_close(found, by_the_formula(attention, hidden, bias), atol=1e-5, rtol=0)
+    q, k, v = (map_(hidden).view(3, 7, 2, 8).transpose(1, 2) for map_ in (attention.query, attention.key, attention.value))
+    theirs = scaled_dot_product_attention(q, k, v, attn_mask=visibility.visible)
+    torch.testing.assert_close(found, attention.output(theirs.transpose(1, 2).flatten(2)), atol=1e-5, rtol=0)
+
+
+def test_attention_of_a_row_that_sees_nothing_is_finite_and_so_is_its_gradient() -> None:
+    attention = Attention(config())
+    hidden = torch.randn(2, 5, 16, requires_grad=True)
+    padding = torch.tensor([[True] * 5, [False] * 5])
+    found = attention(hidden, Visibility.padding(padding).score_bias(torch.float32))
+    found.sum().backward()
+    assert torch.isfinite(found).all()
+    assert hidden.grad is not None
+    assert torch.isfinite(hidden.grad).all()
+
+
+def test_attention_without_positions_does_not_know_the_order() -> None:
+    torch.manual_seed(0)
+    attention, hidden, order = Attention(config()).eval(), torch.randn(2, 6, 16), torch.tensor([3, 0, 5, 1, 4, 2])
+    torch.testing.assert_close(attention(hidden)[:, order], attention(hidden[:, order]), atol=1e-6, rtol=0)
+
+
+def test_attention_to_a_context_takes_keys_and_values_from_it() -> None:
+    torch.manual_seed(0)
+    attention, hidden, context = Attention(config()).eval(), torch.randn(2, 3, 16), torch.randn(2, 6, 16)
+    assert attention(hidden, None, context).shape == (2, 3, 16)
+    torch.testing.assert_close(attention(context[:, :1], None, context), attention(context)[:, :1], atol=1e-6, rtol=0)
+
+
+def test_attention_gradient_is_that_of_finite_differences() -> None:
+    attention = Attention(config()).double().eval()
+    hidden = torch.randn(1, 3, 16, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(attention, (hidden,))
+
+
+def test_attention_drops_weights_in_training_only() -> None:
+    torch.manual_seed(0)
+    attention, hidden = Attention(config(attention_dropout=0.5)), torch.randn(1, 8, 16)
+    attention.train()
+    assert not torch.equal(attention(hidden), attention(hidden))
+    attention.eval()
+    assert torch.equal(attention(hidden), attention(hidden))
+
+
+def test_visibility_refuses_what_is_not_four_dimensional_booleans() -> None:
+    with pytest.raises(ValueError, match="booleans of shape"):
+        Visibility(torch.ones(2, 2, dtype=torch.bool))
+    with pytest.raises(ValueError, match="float32"):
+        Visibility(torch.ones(1, 1, 2, 2))
+
+
+def test_visibility_causal_aligns_the_last_query_with_the_last_key() -> None:
+    assert Visibility.causal(2, 4).visible[0, 0].int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]

@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tiny import classifier, config
+
+from fathom.model import SequenceClassifier, Transformer
+from fathom.model.positions import SinusoidalPositions
+
+SHAPES = [
+    {},
+    {"norm_position": "before"},
+    {"positions": "sinusoidal", "segments": 0},
+    {"positions": "none", "pooling": "mean", "pooler": False, "norm_position": "before"},
+    {"pooling": "mean"},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(data=st.data())
+def test_padding_never_changes_an_answer(shape: dict, data: st.DataObject) -> None:
+    model = classifier(**shape)
+    lengths = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=4))
+    longest = max(lengths) + data.draw(st.integers(0, 5))
+    token_ids = torch.randint(5, 200, (len(lengths), longest))  # what stands in the padding does not matter either
+    padding_mask = torch.arange(longest) >= torch.tensor(lengths)[:, None]
+    with torch.no_grad():
+        together = model(token_ids, padding_mask)
+        for row, length in enumerate(lengths):
+            alone = model(token_ids[row : row + 1, :length])
+            torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("padded", [False, True])
+def test_every_parameter_gets_a_gradient(shape: dict, padded: bool) -> None:
+    model = classifier(**shape).train()
+    token_ids = torch.randint(5, 200, (3, 9))
+    padding_mask = (torch.arange(9) >= torch.tensor([9, 5, 2])[:, None]) if padded else None
+    segment_ids = torch.randint(0, 2, (3, 9)) if model.config.segments else None
+    torch.nn.functional.cross_entropy(model(token_ids, padding_mask, segment_ids), torch.tensor([0, 1, 0])).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0 or name.endswith("attention.key.bias"), name  # softmax cancels a key's bias
+
+
+def test_a_row_of_padding_alone_gives_finite_logits() -> None:
+    for shape in SHAPES:
+        model = classifier(**shape)
+        logits = model(torch.zeros(2, 4, dtype=torch.long), torch.tensor([[True] * 4, [False] * 4]))
+        assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("norm_position", ["before", "after"])
+def test_only_first_equals_the_first_of_all(norm_position: str) -> None:
+    model = Transformer(config(norm_position=norm_position)).eval()
+    token_ids, padding = torch.randint(5, 200, (3, 8)), torch.arange(8) >= torch.tensor([8, 5, 1])[:, None]
+    whole = model(token_ids, padding)[:, :1]
+    torch.testing.assert_close(model(token_ids, padding, only_first=True), whole, atol=1e-6, rtol=0)
+
+
+def test_hidden_states_are_one_more_than_blocks_and_end_with_the_answer() -> None:
+    model = Transformer(config(norm_position="before")).eval()
+    token_ids = torch.randint(5, 200, (2, 5))
+    states = model.hidden_states(token_ids)
+    assert [tuple(state.shape) for state in states] == [(2, 5, 16)] * 3
+    assert torch.equal(states[-1], model(token_ids))
+
+
+def test_sinusoidal_positions_are_the_papers() -> None:
+    table = SinusoidalPositions(50, 7).table
+    for position in (0, 1, 49):
+        for entry in range(7):
+            angle = position / 10000 ** ((entry - entry % 2) / 7)
+            expected = math.sin(angle) if entry % 2 == 0 else math.cos(angle)
+            assert table[position, entry].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_token_dropout_acts_in_training_only() -> None:
+    model = classifier(token_dropout=0.5, dropout=0.0)
+    token_ids = torch.randint(5, 200, (2, 10))
+    assert torch.equal(model(token_ids), model(token_ids))
+    model.train()
+    assert not torch.equal(model(token_ids), model(token_ids))
+
+
+def test_fresh_weights_have_the_asked_for_deviation() -> None:
+    model = SequenceClassifier(config(vocab_size=5000, width=64), 2)
+    assert model.transformer.embeddings.token.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert model.classifier.bias.abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("heads", 3), ("width", 0), ("dropout", 1.0), ("pad_id", 200), ("positions", "tape"), ("norm_eps", 0.0), ("segments", -1)],
+)
+def test_config_refuses_what_makes_no_model(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        config(**{field: value})

@@ -1,0 +1,62 @@
+"""Small things that many tests need: a tiny vocabulary, a tiny random model, a few labelled texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fathom.checkpoint import About, MadeBy, machine, save_model
+from fathom.data import Example
+from fathom.model import SequenceClassifier, TransformerConfig
+from fathom.text import Tokenizer, train_wordpiece
+
+GOOD = ("a joy from start to finish", "warm and funny", "a wonderful film", "great acting and a good story", "i loved it")
+BAD = ("dull and endless", "a waste of time", "i hated every minute", "bad acting and a poor story", "terrible film")
+
+
+def examples(copies: int = 8) -> list[Example]:
+    """Labelled sentences, each different, half of them good."""
+    made = []
+    for number in range(copies):
+        made += [Example(f"{text} {number}", "good") for text in GOOD]
+        made += [Example(f"{text} {number}", "bad") for text in BAD]
+    return made
+
+
+def tokenizer() -> Tokenizer:
+    return train_wordpiece([example.text for example in examples()], vocab_size=200, min_frequency=1)
+
+
+def config(**changes: Any) -> TransformerConfig:
+    fields: dict[str, Any] = {
+        "vocab_size": 200,
+        "width": 16,
+        "depth": 2,
+        "heads": 2,
+        "feed_forward_width": 32,
+        "max_length": 32,
+        "segments": 2,
+        "attention_dropout": 0.0,
+    }
+    return TransformerConfig(**{**fields, **changes})
+
+
+def classifier(classes: int = 2, seed: int = 0, **changes: Any) -> SequenceClassifier:
+    torch.manual_seed(seed)
+    return SequenceClassifier(config(initializer_range=0.2, **changes), classes).eval()
+
+
+def model_folder(folder: Path, **changes: Any) -> Path:
+    """A whole model folder with random weights."""
+    vocabulary = tokenizer()
+    model = classifier(vocab_size=vocabulary.vocab_size, **changes)
+    metrics = {"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}}
+    made_by = MadeBy(
+        command="test", version="0", seed=0, data={}, machine=machine(), seconds=0, settings={"model": "x", "data": None},
+        metrics=metrics,
+    )
+    about = About(labels=["bad", "good"], max_length=32)
+    save_model(folder, model=model, tokenizer=vocabulary, about=about, made_by=made_by, card="# tiny\n")
+    return folder
