@@ -14,6 +14,7 @@ from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fathom.errors import DataError
 from fathom.limits.statistics import fit_temperature
@@ -65,7 +66,8 @@ def fit_baseline(
         counted, dev_counted = vectorizer.fit_transform(texts), vectorizer.transform(dev_texts)
     except ValueError as error:
         raise DataError(f"none of the {len(texts)} texts holds a word", expected="texts with words") from error
-    fitted = [LogisticRegression(C=strength, max_iter=1000).fit(counted, labels) for strength in STRENGTHS]
+    with threadpool_limits(limits=1):  # its vectors are too short for threads to help, and waiting threads slow down the rest
+        fitted = [LogisticRegression(C=strength, max_iter=1000).fit(counted, labels) for strength in STRENGTHS]
     accuracies = [float(model.score(dev_counted, dev_labels)) for model in fitted]
     best = int(np.argmax(accuracies))
     pipeline = make_pipeline(vectorizer, fitted[best])
