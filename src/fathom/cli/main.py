@@ -80,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         get_command(app)(given, prog_name="fathom")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-        if code == 130:
+        if isinstance(end.__context__, BrokenPipeError):  # a reader that has enough (`| head`) is no error of ours
+            code = 0
+        elif code == 130:
             _tell("stopped")
     except BaseException as error:
         if debug:
@@ -146,7 +148,7 @@ def _tell(message: str) -> None:
 
 
 def _flushed(stream: TextIO, code: int) -> int:
-    """The exit code, after everything has been written; a reader that left early (`| head`) is no error of ours."""
+    """The exit code, after everything has been written, or the reader has left."""
     try:
         stream.flush()
     except BrokenPipeError:
