@@ -54,7 +54,13 @@ def model_folder(folder: Path, **changes: Any) -> Path:
     model = classifier(vocab_size=vocabulary.vocab_size, **changes)
     metrics = {"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}}
     made_by = MadeBy(
-        command="test", version="0", seed=0, data={}, machine=machine(), seconds=0, settings={"model": "x", "data": None},
+        command="test",
+        version="0",
+        seed=0,
+        data={},
+        machine=machine(),
+        seconds=0,
+        settings={"model": "x", "data": None},
         metrics=metrics,
     )
     about = About(labels=["bad", "good"], max_length=32)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.tiny import classifier, model_folder
 
 from fathom.checkpoint import known_models, load_model, resolve_model
 from fathom.errors import FathomError, MachineError, ModelFolderError
 from fathom.folders import MANIFEST, verify_folder, write_folder, write_text_atomically
+from tests.tiny import classifier, model_folder
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_tensors_that_do_not_fit_are_all_in_one_error(folder: Path) -> None:
 def test_tokenizer_that_is_too_large_for_the_model_is_refused(folder: Path) -> None:
     config = json.loads((without_manifest(folder) / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 20}))
-    with pytest.raises(ModelFolderError, match="the tokenizer in .* but the model embeds 20"):
+    with pytest.raises(ModelFolderError, match=r"the tokenizer in .* but the model embeds 20"):
         load_model(folder)
 
 
@@ -142,7 +142,10 @@ def test_resolve_of_an_absent_hub_model_says_what_to_do() -> None:
 def test_known_models_are_installed_with_the_tests() -> None:
     for model in known_models():
         folder = resolve_model(model.name)
-        assert sum(t.numel() for n, t in load_file(folder / "model.safetensors").items() if "position_ids" not in n) == model.parameters
+        assert (
+            sum(t.numel() for n, t in load_file(folder / "model.safetensors").items() if "position_ids" not in n)
+            == model.parameters
+        )
 
 
 def test_write_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:

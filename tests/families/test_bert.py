@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForPreTraining, BertForSequenceClassification
 
 from fathom.checkpoint import known_models, load_model, save_model
@@ -12,6 +11,7 @@ from fathom.checkpoint.about import About, MadeBy, machine
 from fathom.errors import ModelFolderError
 from fathom.families import BERT, FAMILIES, NATIVE
 from fathom.model import TransformerConfig
+from tests.tiny import tokenizer
 
 
 def theirs(**changes: object) -> BertForSequenceClassification:
@@ -68,13 +68,9 @@ def test_bert_folder_goes_there_and_back_byte_for_byte(tmp_path: Path) -> None:
     reference = theirs()
     loaded = load_model(saved(reference, tmp_path / "theirs"))
     metrics = {"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}}
-    made_by = MadeBy(
-        command="test", version="0", seed=0, data={}, machine=machine(), seconds=0, settings={}, metrics=metrics
-    )
+    made_by = MadeBy(command="test", version="0", seed=0, data={}, machine=machine(), seconds=0, settings={}, metrics=metrics)
     about = About(labels=loaded.labels, max_length=40)
-    save_model(
-        tmp_path / "ours", model=loaded.model, tokenizer=loaded.tokenizer, about=about, made_by=made_by, card="# card\n"
-    )
+    save_model(tmp_path / "ours", model=loaded.model, tokenizer=loaded.tokenizer, about=about, made_by=made_by, card="# card\n")
     back = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
     assert back.config.id2label == {0: "bad", 1: "fair", 2: "good"}
     for name, tensor in reference.state_dict().items():

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny import config
 from torch.nn.functional import scaled_dot_product_attention
 
 from fathom.model import Attention, Visibility
+from tests.tiny import config
 
 
 def by_the_formula(attention: Attention, hidden: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny import classifier, config
 
 from fathom.model import SequenceClassifier, Transformer
 from fathom.model.positions import SinusoidalPositions
+from tests.tiny import classifier, config
 
 SHAPES = [
     {},

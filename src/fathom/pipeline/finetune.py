@@ -36,7 +36,7 @@ from fathom.data import (
 )
 from fathom.data import padding_share as share_of_padding
 from fathom.errors import DataError, FathomError, SettingsError
-from fathom.folders import machine_errors, refuse_existing, sha256_of_file
+from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
 from fathom.inference import Predictor, pick_device, window_logits
 from fathom.limits.statistics import fit_temperature
 from fathom.model import SequenceClassifier, TransformerConfig
@@ -44,6 +44,7 @@ from fathom.objectives import Classification
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
 from fathom.text import Tokenizer, blank_markup, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.text.tokenizer import TOKENIZER
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
@@ -120,7 +121,7 @@ def finetune(
         train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(train_examples, settings, dev_examples)
     torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, parts)
+    model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
     for note in notes:
         listener.on_message(note)
     max_length = min(settings.max_length, model.config.max_length)
@@ -267,10 +268,12 @@ def _update(hashes: Any, example: Example) -> None:
     hashes.update(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
 
-def _start(settings: FinetuneSettings, parts: Parts) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
+def _start(
+    settings: FinetuneSettings, parts: Parts, vocabulary: Path
+) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     """The model before training, its tokenizer, the hashes of its parents and what a person should know about it."""
     if settings.model == SCRATCH:
-        return _start_from_scratch(settings, parts)
+        return _start_from_scratch(settings, parts, vocabulary)
     folder = resolve_model(settings.model)
     loaded = load_model(folder, labels=parts.labels, training=settings.dropout.fields())
     tokenizer = loaded.tokenizer if settings.markup else loaded.tokenizer.without_markup()
@@ -281,14 +284,17 @@ def _start(settings: FinetuneSettings, parts: Parts) -> tuple[SequenceClassifier
 
 
 def _start_from_scratch(
-    settings: FinetuneSettings, parts: Parts
+    settings: FinetuneSettings, parts: Parts, learned: Path
 ) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     vocabulary = settings.vocabulary or VocabularySettings()
     architecture = settings.architecture or ArchitectureSettings()
-    texts = (example.text for example in parts.train)
-    tokenizer = _learn_vocabulary(vocabulary, texts if settings.markup else map(blank_markup, texts))
-    if not settings.markup:
-        tokenizer = tokenizer.without_markup()
+    if not learned.is_dir():  # a resumed run reads the one that it began with
+        texts = (example.text for example in parts.train)
+        tokenizer = _learn_vocabulary(vocabulary, texts if settings.markup else map(blank_markup, texts))
+        with write_folder(learned) as folder:
+            (tokenizer if settings.markup else tokenizer.without_markup()).save(folder)
+    verify_folder(learned)
+    tokenizer = Tokenizer.load(learned)
     try:
         sizes = {"vocab_size": tokenizer.vocab_size, "max_length": settings.max_length, "pad_id": tokenizer.pad_id}
         config = TransformerConfig(norm_eps=1e-5, **sizes, **architecture.model_dump(), **settings.dropout.fields())  # type: ignore[arg-type]
@@ -296,7 +302,7 @@ def _start_from_scratch(
         raise SettingsError(f"this architecture cannot be built: {error}") from error
     model = SequenceClassifier(config, len(parts.labels))
     notes = [f"learned a vocabulary of {tokenizer.vocab_size:,} entries ({vocabulary.kind})"]
-    parents = {}
+    parents = {"vocabulary": sha256_of_file(learned / TOKENIZER)}
     if vocabulary.vectors is not None:
         vectors = read_vectors(vocabulary.vectors, tokenizer)
         if vectors.matrix.shape[1] != config.width:

@@ -9,7 +9,7 @@ All of them have [PAD] [UNK] [CLS] [SEP] [MASK] as ids 0 to 4 and frame a text a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -32,14 +32,27 @@ def train_wordpiece(
 ) -> Tokenizer:
     """A WordPiece vocabulary with BERT's rules: accents go with lower-casing, every Chinese character is a word.
 
+    The same texts give the same vocabulary. The library decides between equally frequent pairs by the numbers of their
+    characters, and numbers "##a" when it first meets it, in an order that changes from run to run; so all of these are
+    handed in beforehand, in order, which takes a pass of its own over the texts.
+
     Raises:
         DataError: no text to learn from.
     """
+    texts = _readable_twice(texts)
     backend = wordpiece_backend({}, lowercase=lowercase)
+    characters = set().union(*map(set, texts))
+    normalised = backend.normalizer.normalize_str("".join(sorted(characters - _SURROGATES)))
+    continuing = [f"##{character}" for character in sorted(set(normalised)) if _continues_words(backend, character)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=[*SPECIAL_TOKENS, *continuing],
+        show_progress=False,
     )
-    return _learn(backend, trainer, texts)
+    learned = _learn(backend, trainer, texts)
+    vocabulary = {token: number for number, token in enumerate(learned.tokens())}
+    return Tokenizer(wordpiece_backend(vocabulary, lowercase=lowercase), dict(CONFIG))
 
 
 def train_bpe(texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = False, min_frequency: int = 2) -> Tokenizer:
@@ -67,7 +80,8 @@ def train_unigram(
 ) -> Tokenizer:
     """A Unigram vocabulary with SentencePiece's blanks ("▁").
 
-    `min_frequency` is here for symmetry: the method prunes by likelihood, not by count, and takes only 1.
+    `min_frequency` is here for symmetry: the method prunes by likelihood, not by count, and takes only 1. The library sums
+    likelihoods in an order that changes from run to run, so two runs may differ in pieces that are equally good.
 
     Raises:
         DataError: no text to learn from.
@@ -114,6 +128,20 @@ def _learn(backend: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iter
         raise DataError("there is no text to learn a vocabulary from", expected="at least one text that is not blank")
     _frame(backend)
     return Tokenizer(backend, dict(CONFIG))
+
+
+def _readable_twice(texts: Iterable[str]) -> Iterable[str]:
+    """What can be iterated once only becomes a list."""
+    return list(texts) if isinstance(texts, Iterator) else texts
+
+
+_SURROGATES = {chr(code) for code in range(0xD800, 0xE000)}
+
+
+def _continues_words(backend: tokenizers.Tokenizer, character: str) -> bool:
+    """Whether this character ever stands inside a word: no blank, no punctuation, nothing Chinese."""
+    words = backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(f"a{character}"))
+    return len(words) == 1 and words[0][0] != "a"
 
 
 def _frame(backend: tokenizers.Tokenizer) -> None:
