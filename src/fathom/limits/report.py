@@ -126,7 +126,8 @@ def _trust(comparison: Comparison) -> str:
     if not _beats_guessing(comparison):
         return (
             f"Nothing yet: on {comparison.n:,} {comparison.texts} that it had never seen it is right "
-            f"{percent(model.accuracy.value)} of the time, and always answering the most frequent label is right {percent(comparison.most_frequent.value)}."
+            f"{percent(model.accuracy.value)} of the time, and always answering the most frequent label "
+            f"is right {percent(comparison.most_frequent.value)}."
         )
     rate = f"it answers {percent(model.accuracy.value)} rightly (95 % interval {span(model.accuracy.interval)})"
     sorting = f"Sorting {comparison.texts} in bulk: of {comparison.n:,} that it had never seen, {rate}"
@@ -160,7 +161,8 @@ def _do(comparison: Comparison) -> str:
     held = (1 - unsure.value) * unsure.n / (wrong * model.accuracy.n) if wrong else 0.0
     return (
         f"Let a person read what it answers with less than {percent(model.median_confidence, 0)} confidence, which is half "
-        f"of these texts and holds {percent(held, 0)} of its mistakes, and measure it on texts of your own before you rely on it."
+        f"of these texts and holds {percent(held, 0)} of its mistakes, "
+        f"and measure it on texts of your own before you rely on it."
     )
 
 
