@@ -20,7 +20,7 @@ def window_logits(
     model: nn.Module,
     dataset: TokenizedDataset,
     *,
-    precision: Precision = "auto",
+    precision: Precision = "float32",
     batch_tokens: int = BATCH_TOKENS,
     on_batch: Callable[[int], None] | None = None,
     stop: Callable[[], bool] | None = None,

@@ -84,6 +84,8 @@ class Answers:
     labels: np.ndarray  # (n,) class numbers
     probabilities: np.ndarray  # (n, K)
     baseline: np.ndarray | None  # (n, K), columns in the model's order
+    lengths: np.ndarray  # (n,) tokens, with what was not read
+    seen: np.ndarray  # (n,) booleans: the model was trained on this text
 
 
 def evaluate(
@@ -117,7 +119,7 @@ def evaluate(
     seconds = time.monotonic() - started
     first_window = np.unique(dataset.example_of, return_index=True)[1]
     labels = dataset.labels[first_window]
-    read = np.bincount(dataset.example_of, weights=dataset.lengths).astype(np.int64)
+    lengths = np.bincount(dataset.example_of, weights=dataset.lengths).astype(np.int64) + dataset.dropped
     predicted = probabilities.argmax(axis=1)
     correct, confidence = predicted == labels, probabilities.max(axis=1)
     was_seen = np.array([seen is not None and example in seen for example in examples])
@@ -140,12 +142,12 @@ def evaluate(
         calibration_error=statistics.calibration_error(confidence, correct),
         calibration_floor=statistics.calibration_floor(confidence),
         reliability=statistics.reliability_curve(confidence, correct),
-        by_length=statistics.accuracy_by_length(read + dataset.dropped, correct),
+        by_length=statistics.accuracy_by_length(lengths, correct),
         truncated_share=dataset.truncated_share,
         seconds=round(seconds, 1),
         baseline=beside,
     )
-    return evaluation, Answers(examples, labels, probabilities, baseline_probabilities)
+    return evaluation, Answers(examples, labels, probabilities, baseline_probabilities, lengths, was_seen)
 
 
 def evaluate_folder(

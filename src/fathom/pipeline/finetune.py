@@ -157,7 +157,7 @@ def finetune(
         resume=resume,
         listener=listener,
     )
-    logits = window_logits(model, dev_set, precision=settings.training.precision)
+    logits = window_logits(model, dev_set)
     assert logits is not None
     about = about.model_copy(update={"temperature": fit_temperature(logits, dev_set.labels)})
     chosen = max(result.evaluations, key=lambda entry: entry["score"])
@@ -192,7 +192,7 @@ def finetune(
             overwrite=overwrite,
         )
     shutil.rmtree(partial, ignore_errors=True)
-    predictor = Predictor(model, tokenizer, about, precision=settings.training.precision)
+    predictor = Predictor(model, tokenizer, about)
     return FinetuneResult(output, predictor, made_by, result)
 
 

@@ -100,7 +100,7 @@ class FinetuneSettings(_Closed):
     def _consistent(self) -> FinetuneSettings:
         if self.model != SCRATCH and (self.vocabulary is not None or self.architecture is not None):
             raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
-        if self.stride >= self.max_length // 2:
+        if self.long_text == "windows" and self.stride >= self.max_length // 2:
             raise ValueError(f"stride {self.stride} must be less than half of max_length {self.max_length}")
         return self
 
