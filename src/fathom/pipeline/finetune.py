@@ -35,6 +35,7 @@ from fathom.data import (
     random_padding_share,
 )
 from fathom.data import padding_share as share_of_padding
+from fathom.data.description import add_to_hash
 from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
 from fathom.inference import Predictor, pick_device, window_logits
@@ -43,7 +44,8 @@ from fathom.model import SequenceClassifier, TransformerConfig
 from fathom.objectives import Classification
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
-from fathom.text import Tokenizer, blank_markup, read_vectors, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.pipeline.vocabulary import learn_vocabulary
+from fathom.text import Tokenizer, blank_markup, read_vectors
 from fathom.text.tokenizer import TOKENIZER
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
@@ -212,7 +214,7 @@ def split_examples(
         digest = seen.add(example)
         keys.append(f"group {example.group}" if example.group is not None else f"text {digest:016x}")
         labels.add(example.label)
-        _update(hashes, example)
+        add_to_hash(hashes, example)
     if not keys:
         raise DataError("the data holds no texts", expected="labelled texts", do="check the file")
     if len(labels) < 2:
@@ -252,20 +254,26 @@ class _Selection:
         return (example for example, taken in zip(self.examples, self.chosen, strict=True) if taken)
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of re-iterable examples, without their HTML tags if so asked."""
+
+    examples: Iterable[Example]
+    markup: bool
+
+    def __iter__(self) -> Iterator[str]:
+        return (example.text if self.markup else blank_markup(example.text) for example in self.examples)
+
+
 def _part_facts(train_part: Iterable[Example], dev_part: Iterable[Example]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, part in (("train", train_part), ("dev", dev_part)):
         hashes, rows = hashlib.sha256(), 0
         for example in part:
-            _update(hashes, example)
+            add_to_hash(hashes, example)
             rows += 1
         facts |= {f"{name}_rows": rows, f"{name}_sha256": hashes.hexdigest()}
     return facts
-
-
-def _update(hashes: Any, example: Example) -> None:
-    fields = [example.text, example.pair, example.label]
-    hashes.update(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
 
 def _start(
@@ -289,8 +297,7 @@ def _start_from_scratch(
     vocabulary = settings.vocabulary or VocabularySettings()
     architecture = settings.architecture or ArchitectureSettings()
     if not learned.is_dir():  # a resumed run reads the one that it began with
-        texts = (example.text for example in parts.train)
-        tokenizer = _learn_vocabulary(vocabulary, texts if settings.markup else map(blank_markup, texts))
+        tokenizer = learn_vocabulary(vocabulary, _Texts(parts.train, markup=settings.markup))
         with write_folder(learned) as folder:
             (tokenizer if settings.markup else tokenizer.without_markup()).save(folder)
     verify_folder(learned)
@@ -301,7 +308,8 @@ def _start_from_scratch(
     except ValueError as error:
         raise SettingsError(f"this architecture cannot be built: {error}") from error
     model = SequenceClassifier(config, len(parts.labels))
-    notes = [f"learned a vocabulary of {tokenizer.vocab_size:,} entries ({vocabulary.kind})"]
+    origin = f"kind {vocabulary.kind}" if vocabulary.folder is None else f"from {vocabulary.folder}"
+    notes = [f"a vocabulary of {tokenizer.vocab_size:,} entries, {origin}"]
     parents = {"vocabulary": sha256_of_file(learned / TOKENIZER)}
     if vocabulary.vectors is not None:
         vectors = read_vectors(vocabulary.vectors, tokenizer)
@@ -316,13 +324,6 @@ def _start_from_scratch(
         notes.append(f"{vectors.coverage:.1%} of the vocabulary starts from {vocabulary.vectors}")
         parents["vectors"] = sha256_of_file(vocabulary.vectors)
     return model, tokenizer, parents, notes
-
-
-def _learn_vocabulary(settings: VocabularySettings, texts: Iterator[str]) -> Tokenizer:
-    if settings.kind == "words":
-        return train_words(texts, language=settings.language, max_words=settings.size, lowercase=settings.lowercase)
-    learn = {"wordpiece": train_wordpiece, "bpe": train_bpe, "unigram": train_unigram}[settings.kind]
-    return learn(texts, vocab_size=settings.size, lowercase=settings.lowercase)
 
 
 def _evaluator(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -46,6 +46,8 @@ class VocabularySettings(_Closed):
     size: int = Field(default=25_000, ge=10, description="entries; for words, without the special ones")
     language: str = Field(default="en", description="how words are split (spaCy's code; zh through jieba)")
     lowercase: bool = True
+    min_frequency: int | None = Field(default=None, ge=1, description="how often an entry must occur; None: the kind's own")
+    folder: Path | None = Field(default=None, description="a vocabulary learned earlier; then nothing is learned")
     vectors: Path | None = Field(default=None, description="GloVe, fastText or word2vec text file for the embedding")
 
 
@@ -135,15 +137,27 @@ def validate_settings(values: Mapping[str, Any]) -> FinetuneSettings:
     Raises:
         SettingsError: an unknown key or a value out of range; all complaints at once.
     """
+    return _validated(FinetuneSettings, values, "the names and ranges that `fathom finetune --help` and recipes/ show")
+
+
+def read_vocabulary_settings(values: Mapping[str, Any]) -> VocabularySettings:
+    """Names and values as settings; errors as for `validate_settings`."""
+    return _validated(VocabularySettings, values, "the names and ranges that `fathom tokenizer --help` shows")
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def _validated(schema: type[Settings], values: Mapping[str, Any], expected: str) -> Settings:
     try:
-        return FinetuneSettings.model_validate(values)
+        return schema.model_validate(values)
     except ValidationError as error:
         complaints = [
             f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (given: {e['input']!r})" for e in error.errors()
         ]
         raise SettingsError(
             "these settings cannot be used:\n    " + "\n    ".join(complaint[:300] for complaint in complaints),
-            expected="the names and ranges that `fathom finetune --help` and recipes/ show",
+            expected=expected,
         ) from error
 
 
