@@ -93,6 +93,14 @@ def describe_data(examples: Iterable[Example]) -> DataDescription:
     )
 
 
+def hash_of(examples: Iterable[Example]) -> str:
+    """The SHA-256 of texts, pairs and labels in their order: as `DataDescription.sha256`."""
+    hashes = hashlib.sha256()
+    for example in examples:
+        add_to_hash(hashes, example)
+    return hashes.hexdigest()
+
+
 def add_to_hash(hashes: Any, example: Example) -> None:
     """Adds a row to a running SHA-256."""
     fields = [example.text, example.pair, example.label]

@@ -17,6 +17,7 @@ from pathlib import Path
 import fathom
 from fathom.checkpoint import MadeBy, machine, to_json
 from fathom.data import Example, assign_parts, open_data
+from fathom.data.description import hash_of
 from fathom.errors import InterruptedRunError
 from fathom.folders import refuse_existing, write_text_atomically
 from fathom.inference import Predictor
@@ -191,7 +192,7 @@ def _data(parts: dict[str, list[Example]], made_by: MadeBy, test_duplicates: int
         rows={name: len(part) for name, part in parts.items()},
         groups={name: len({example.group for example in part}) for name, part in parts.items()},
         group_name="film",
-        hashes=dict(made_by.data),
+        hashes=made_by.data | {"test": hash_of(parts["test"])},
         duplicates=facts["duplicates"] + test_duplicates,
         truncated_share=facts["truncated_share"],
     )
