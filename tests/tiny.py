@@ -66,3 +66,31 @@ def model_folder(folder: Path, **changes: Any) -> Path:
     about = About(labels=["bad", "good"], max_length=32)
     save_model(folder, model=model, tokenizer=vocabulary, about=about, made_by=made_by, card="# tiny\n")
     return folder
+
+
+SCRATCH: dict[str, Any] = {  # settings of a model that trains in a second
+    "model": "scratch",
+    "vocabulary": {"kind": "wordpiece", "size": 200, "min_frequency": 1},
+    "architecture": {"width": 16, "depth": 1, "heads": 2, "feed_forward_width": 32},
+    "max_length": 32,
+    "dropout": {"hidden": 0.1},
+    "training": {"epochs": 2, "batch_rows": 8, "learning_rate": 1e-2},
+}
+
+
+def flags(settings: dict[str, Any] = SCRATCH) -> list[str]:
+    """The same as command-line flags."""
+    found = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found += [part for key, inner in value.items() for part in ("--set", f"{name}.{key}={inner}")]
+        else:
+            found += ["--set", f"{name}={value}"]
+    return found
+
+
+def csv_file(path: Path, rows: list[Example] | None = None) -> Path:
+    """Labelled texts as a csv file with the columns text and label."""
+    lines = [f'"{example.text}",{example.label}\n' for example in (examples() if rows is None else rows)]
+    path.write_text("text,label\n" + "".join(lines), encoding="utf-8")
+    return path

@@ -148,13 +148,13 @@ def _hub(repository: str, split: str, columns: Columns, labelled: bool | None) -
             expected="a data set on the hub, reachable from here or in the cache",
         ) from error
     features = data.features or {}
-    names = list(features) or list(next(iter(data)))
+    names = list(features) or list(next(iter(data), {}))
     spelled = {name: feature.names for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)}
 
     def rows() -> Iterator[Mapping[str, object]]:
         for row in data:
             yield {
-                name: spelled[name][value] if name in spelled and 0 <= value < len(spelled[name]) else value
+                name: spelled[name][value] if name in spelled and value in range(len(spelled[name])) else value
                 for name, value in row.items()
             }
 

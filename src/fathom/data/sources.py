@@ -41,7 +41,11 @@ def open_path(path: Path, *, columns: Columns, labelled: bool | None, split: str
     Raises:
         DataError: nothing there that can be read; the message says what is there.
     """
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError:  # a name that is too long to be one
+        exists = False
+    if not exists:
         near = difflib.get_close_matches(path.name, _names(path.parent), n=3)
         raise DataError(
             f"no file or folder at {path}",
@@ -120,7 +124,16 @@ def _find_columns(source: Path | str, names: list[str], wanted: Columns, labelle
             do="name it: --label COLUMN",
         )
     pair = wanted.pair or by_name.get(_PAIR.get(text.strip().casefold(), "\0"))
-    return replace(wanted, text=text, label=label, pair=pair)
+    found = replace(wanted, text=text, label=label, pair=pair)
+    for role in ("text", "label", "pair", "group", "exclude"):
+        name = getattr(found, role)
+        if name is not None and names.count(name) > 1:
+            raise DataError(
+                f"{source} has {names.count(name)} columns named {name!r}",
+                expected=f"one {role} column",
+                do="rename the others",
+            )
+    return found
 
 
 def _examples(

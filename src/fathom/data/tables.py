@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,14 @@ from fathom.errors import DataError
 MAX_COLUMNS = 10_000
 _BLOCK = 64 * 2**20  # bytes of csv parsed at a time; a single row has to fit
 _COMPRESSED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+_DAMAGED = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeDecodeError,
+    pa.ArrowInvalid,
+    pa.ArrowNotImplementedError,
+)  # what damaged files raise
 
 Row = tuple[object, ...]
 
@@ -50,7 +59,7 @@ def open_table(path: Path) -> Table:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty", expected="a file with texts")
         table = reader(path)
-    except (OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise _unreadable(path, error) from error
     if len(table.names) > MAX_COLUMNS:
         raise DataError(f"{path} has {len(table.names):,} columns", expected=f"at most {MAX_COLUMNS:,}")
@@ -60,7 +69,7 @@ def open_table(path: Path) -> Table:
 def _guarded(path: Path, read: Callable[[Sequence[str]], Iterator[Row]], wanted: Sequence[str]) -> Iterator[Row]:
     try:
         yield from read(wanted)
-    except (OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise _unreadable(path, error) from error
 
 
@@ -123,7 +132,10 @@ def _csv(path: Path) -> Table:
         header = file.readline(_BLOCK)
     if header.count(b",") >= MAX_COLUMNS:  # said before a parser spends minutes on it
         raise DataError(f"{path} has {header.count(b',') + 1:,} columns", expected=f"at most {MAX_COLUMNS:,}")
-    names = _csv_batches(path, []).schema.names
+    try:
+        names = _csv_batches(path, []).schema.names
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise _csv_error(path, error) from error
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         try:
@@ -136,24 +148,14 @@ def _csv(path: Path) -> Table:
 
 
 def _csv_batches(path: Path, names: list[str], wanted: list[str] | None = None) -> pyarrow.csv.CSVStreamingReader:
-    def refuse(row: Any) -> str:
-        line = f", data row {row.number}" if row.number is not None else ""
-        raise DataError(
-            f"{path}{line} has {row.actual_columns} fields: {(row.text or '')[:60]!r}",
-            expected=f"{row.expected_columns} fields",
-        )
-
-    try:
-        return pyarrow.csv.open_csv(
-            pa.input_stream(str(path), compression="detect"),
-            read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.large_string() for name in names}, include_columns=wanted, strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _csv_error(path, error) from error
+    return pyarrow.csv.open_csv(
+        pa.input_stream(str(path), compression="detect"),
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={name: pa.large_string() for name in names}, include_columns=wanted, strings_can_be_null=False
+        ),
+    )
 
 
 def _csv_error(path: Path, error: Exception) -> DataError:

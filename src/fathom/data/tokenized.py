@@ -92,10 +92,12 @@ class TokenizedDataset:
         classes: list[int] = []
         dropped: list[int] = []
         any_segments = False
+        paired: bool | None = None
         file = None if spill_to is None else spill_to.open("wb")
         try:
             for chunk in _chunks(examples):
-                pairs = _pairs(chunk, first_row=len(dropped))
+                paired = chunk[0].pair is not None if paired is None else paired
+                pairs = _pairs(chunk, paired, first_row=len(dropped))
                 texts = [example.text for example in chunk]
                 encoded = tokenizer.encode(texts, pairs, max_length=max_length, long_text=long_text, stride=stride)
                 for example, windows in zip(chunk, encoded, strict=True):
@@ -160,14 +162,12 @@ def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
         yield chunk
 
 
-def _pairs(chunk: list[Example], *, first_row: int) -> list[str] | None:
-    pairs = [example.pair for example in chunk if example.pair is not None]
-    if not pairs:
-        return None
-    if len(pairs) != len(chunk):
-        row = first_row + next(place for place, example in enumerate(chunk) if example.pair is None)
-        raise DataError(f"example {row} (counted from 0) has no second text, others have", expected="pairs in every row")
-    return pairs
+def _pairs(chunk: list[Example], paired: bool, *, first_row: int) -> list[str] | None:
+    for row, example in enumerate(chunk, start=first_row):
+        if (example.pair is not None) != paired:
+            given = "no second text, others have one" if paired else "a second text, others have none"
+            raise DataError(f"example {row} (counted from 0) has {given}", expected="pairs in every row, or in none")
+    return [example.pair for example in chunk if example.pair is not None] if paired else None
 
 
 def _class_number(example: Example, numbers: dict[str, int] | None, *, row: int) -> int:

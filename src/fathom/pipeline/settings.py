@@ -60,7 +60,7 @@ class ArchitectureSettings(_Closed):
     feed_forward_width: int = 256
     activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
     norm_position: Literal["before", "after"] = "before"
-    positions: Literal["learned", "sinusoidal", "none"] = "sinusoidal"
+    positions: Literal["learned", "sinusoidal", "none"] = "learned"
     pooling: Literal["first", "mean"] = "mean"
     pooler: bool = False
 

@@ -15,7 +15,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from fathom.errors import DataError
-from fathom.text.tokenizer import Tokenizer
+from fathom.text.tokenizer import Tokenizer, whole_text
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CONFIG = {
@@ -24,6 +24,7 @@ CONFIG = {
     "cls_token": "[CLS]",
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
+    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],  # or Hugging Face's library forgets the segments
 }
 
 
@@ -41,8 +42,10 @@ def train_wordpiece(
     """
     texts = _readable_twice(texts)
     backend = wordpiece_backend({}, lowercase=lowercase)
-    characters = set().union(*map(set, texts))
-    normalised = backend.normalizer.normalize_str("".join(sorted(characters - _SURROGATES)))
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(whole_text(text))
+    normalised = backend.normalizer.normalize_str("".join(sorted(characters)))
     continuing = [f"##{character}" for character in sorted(set(normalised)) if _continues_words(backend, character)]
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
@@ -120,10 +123,16 @@ def _learn(backend: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iter
     def counted() -> Iterable[str]:
         nonlocal read
         for text in texts:
+            text = whole_text(text)
             read += bool(text.strip())
             yield text
 
-    backend.train_from_iterator(counted(), trainer)
+    try:
+        backend.train_from_iterator(counted(), trainer)
+    except Exception as error:
+        if type(error) is not Exception:  # the library's own errors are plain ones
+            raise
+        raise DataError(f"no vocabulary can be learned: {error}", expected="a larger vocabulary, or other texts") from error
     if not read:
         raise DataError("there is no text to learn a vocabulary from", expected="at least one text that is not blank")
     _frame(backend)
@@ -133,9 +142,6 @@ def _learn(backend: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iter
 def _readable_twice(texts: Iterable[str]) -> Iterable[str]:
     """What can be iterated once only becomes a list."""
     return list(texts) if isinstance(texts, Iterator) else texts
-
-
-_SURROGATES = {chr(code) for code in range(0xD800, 0xE000)}
 
 
 def _continues_words(backend: tokenizers.Tokenizer, character: str) -> bool:

@@ -153,7 +153,7 @@ class Tokenizer:
     def words(self, text: str) -> list[str]:
         """The words of a text as a word vocabulary spells them."""
         assert self._words is not None, "a sub-word vocabulary has no words"
-        spoken = self._readable(text)
+        spoken = self._readable(whole_text(text))
         spans = make_splitter(self._words["language"])(spoken)
         lowercase = self._words["lowercase"]
         return [spoken[start:end].lower() if lowercase else spoken[start:end] for start, end in spans]
@@ -201,7 +201,7 @@ class Tokenizer:
 
     # ids without special tokens, and their places in the text if wanted
     def _content(self, texts: Sequence[str], offsets: bool) -> list[_Content]:
-        texts = [_whole(text) for text in texts]
+        texts = [whole_text(text) for text in texts]
         if self._words is None:
             encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
             found = encode(list(texts), add_special_tokens=False)
@@ -319,8 +319,12 @@ def _content(token: object) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _whole(text: str) -> str:
-    """A text without lone surrogates, which no UTF-8 library takes; each becomes the replacement character."""
+def whole_text(text: str) -> str:
+    """A text without lone surrogates, which no UTF-8 library takes; each becomes the replacement character.
+
+    Raises:
+        DataError: not a string.
+    """
     if not isinstance(text, str):
         raise DataError(f"a text is {text!r}", expected="a string")
     try:
@@ -345,5 +349,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _bert(vocabulary: Path, lowercase: bool) -> tokenizers.Tokenizer:
     from fathom.text.subword import wordpiece_backend
 
-    lines = vocabulary.read_text(encoding="utf-8").splitlines()
+    try:
+        text = vocabulary.read_text(encoding="utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ModelFolderError(f"{vocabulary} cannot be read: {error}", expected="one token a line, in UTF-8") from error
+    lines = text.split("\n") if text else []  # splitlines would cut at U+2028, a token of BERT's Chinese vocabulary
     return wordpiece_backend({token: number for number, token in enumerate(lines)}, lowercase=lowercase)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,10 +79,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     opener: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8", newline="\n") as file:
+        with opener(path, "rb") as file:
             for number, line in enumerate(file, start=1):
-                yield number, line
+                yield number, line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 after line {number}: {error}", expected="a text file of vectors") from error
-    except OSError as error:
+        raise DataError(f"{path}, line {number} is not UTF-8: {error}", expected="a text file of vectors") from error
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}", expected="a text file of vectors") from error
