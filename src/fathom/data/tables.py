@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,16 +23,12 @@ import pyarrow.parquet
 from fathom.errors import DataError
 
 MAX_COLUMNS = 10_000
-_BLOCK = 64 * 2**20  # bytes of csv parsed at a time; a single row has to fit
+# Bytes of csv parsed at a time. The parser reads some thirty blocks ahead, so they are small; a row that does not fit into
+# one has the file read again in the next size.
+_BLOCKS = (2**20, 2**24, 2**26)
 _COMPRESSED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
-_DAMAGED = (
-    OSError,
-    EOFError,
-    zlib.error,
-    UnicodeDecodeError,
-    pa.ArrowInvalid,
-    pa.ArrowNotImplementedError,
-)  # what damaged files raise
+# What damaged files raise.
+_DAMAGED = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 Row = tuple[object, ...]
 
@@ -129,28 +126,41 @@ def _unquoted(field: str) -> str:
 
 def _csv(path: Path) -> Table:
     with _open(path) as file:
-        header = file.readline(_BLOCK)
+        header = file.readline(max(_BLOCKS))
     if header.count(b",") >= MAX_COLUMNS:  # said before a parser spends minutes on it
         raise DataError(f"{path} has {header.count(b',') + 1:,} columns", expected=f"at most {MAX_COLUMNS:,}")
-    try:
-        names = _csv_batches(path, []).schema.names
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise _csv_error(path, error) from error
+    for block in _BLOCKS:
+        try:
+            names = _csv_batches(path, block, []).schema.names
+            break
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            if block == _BLOCKS[-1]:
+                raise _csv_error(path, error) from error
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
-        try:
-            for batch in _csv_batches(path, names, list(wanted)):
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        except pa.ArrowInvalid as error:
-            raise _csv_error(path, error) from error
+        done = 0
+        for block in _BLOCKS:
+            try:
+                for row in islice(_csv_rows(path, block, names, list(wanted)), done, None):
+                    done += 1
+                    yield row
+                return
+            except pa.ArrowInvalid as error:
+                if block == _BLOCKS[-1]:
+                    raise _csv_error(path, error) from error
 
     return Table(path, names, read)
 
 
-def _csv_batches(path: Path, names: list[str], wanted: list[str] | None = None) -> pyarrow.csv.CSVStreamingReader:
+def _csv_rows(path: Path, block: int, names: list[str], wanted: list[str]) -> Iterator[Row]:
+    for batch in _csv_batches(path, block, names, wanted):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _csv_batches(path: Path, block: int, names: list[str], wanted: list[str] | None = None) -> pyarrow.csv.CSVStreamingReader:
     return pyarrow.csv.open_csv(
         pa.input_stream(str(path), compression="detect"),
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=block),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: pa.large_string() for name in names}, include_columns=wanted, strings_can_be_null=False
@@ -161,7 +171,7 @@ def _csv_batches(path: Path, names: list[str], wanted: list[str] | None = None) 
 def _csv_error(path: Path, error: Exception) -> DataError:
     for _ in _lines(path):  # names the line if the bytes are to blame
         pass
-    return DataError(f"{path} cannot be read as csv: {error}", expected="comma-separated values with a header")
+    return DataError(f"{path} cannot be read as csv: {error}", expected="a header, rows as wide as it, closed quotes")
 
 
 def _jsonl(path: Path) -> Table:
