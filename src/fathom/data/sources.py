@@ -55,7 +55,8 @@ def open_path(path: Path, *, columns: Columns, labelled: bool | None, split: str
     if path.is_file():
         return open_file(path, columns=columns, labelled=labelled)
     wanted = split or "train"
-    acl = next((folder for folder in (path / wanted, path) if (folder / "pos").is_dir() or (folder / "unsup").is_dir()), None)
+    places = (path / ("train" if wanted == "unsup" else wanted), path)  # aclImdb has unsup within train
+    acl = next((folder for folder in places if (folder / "pos").is_dir() or (folder / "unsup").is_dir()), None)
     if acl is not None:
         return _open_acl(acl, labelled=labelled, unlabelled=wanted == "unsup")
     files = [file for file in sorted(path.iterdir()) if re.fullmatch(rf"{re.escape(wanted)}\.\w+(\.gz|\.bz2)?", file.name)]
