@@ -25,7 +25,10 @@ def explain(given: str, *, expected: str | None = None, do: str | None = None) -
 
 
 class FathomError(Exception):
-    """Unusable input. The base of all errors that fathom raises on purpose."""
+    """Unusable input. The base of all errors that fathom raises on purpose.
+
+    Where the input is a value that a Python program handed over, the error is a ValueError too, as libraries expect.
+    """
 
     exit_code = 2
 
@@ -33,7 +36,7 @@ class FathomError(Exception):
         super().__init__(explain(given, expected=expected, do=do))
 
 
-class DataError(FathomError):
+class DataError(FathomError, ValueError):
     """A data file, column, label or text that cannot be used."""
 
 
@@ -41,7 +44,7 @@ class ModelFolderError(FathomError):
     """A model folder, tokenizer or weight file that is missing, damaged, or does not fit."""
 
 
-class SettingsError(FathomError):
+class SettingsError(FathomError, ValueError):
     """A setting, flag or recipe that is unknown, out of range, or contradicts another."""
 
 

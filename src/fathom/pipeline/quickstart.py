@@ -19,7 +19,7 @@ from fathom.checkpoint import MadeBy, machine, to_json
 from fathom.data import Example, assign_parts, open_data
 from fathom.data.description import hash_of
 from fathom.errors import InterruptedRunError
-from fathom.folders import refuse_existing, write_text_atomically
+from fathom.folders import machine_errors, refuse_existing, write_text_atomically
 from fathom.inference import Predictor
 from fathom.limits.comparison import Comparison, Data, Making, Training, compare
 from fathom.limits.report import render_report
@@ -78,6 +78,8 @@ def quickstart(
     listener = listener or SilentListener()
     folder, report = output / "model", output / "report.html"
     refuse_existing(folder, overwrite=True)
+    with machine_errors(output):  # said now, not after the work
+        output.mkdir(parents=True, exist_ok=True)
 
     listener.on_message("reading 12,808 verdicts on films, and splitting them so that no film is in two parts")
     parts = _split(seed)

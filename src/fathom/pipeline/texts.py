@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from fathom.errors import DataError
 
 
 def as_texts(values: Iterable[Any]) -> list[str]:
-    """A list of strings from a list, an array, a pandas or polars column, or a table with one column.
+    """A list of strings from a list, an array, a column of pandas, polars or pyarrow, or a table with one column.
 
     Raises:
-        DataError: one string instead of many, no texts, a value that is not text, or several columns.
+        DataError: one string instead of many, nothing in an order, no texts, a value that is not text, or several columns.
     """
     if isinstance(values, str | bytes):
         raise DataError(f"one text was given, {values[:60]!r}", expected="a list of texts", do="pass [text]")
-    if hasattr(values, "to_numpy"):
-        values = values.to_numpy()
+    if isinstance(values, Mapping | Set) or not (hasattr(values, "__array__") or isinstance(values, Iterable)):
+        raise DataError(f"texts came as a {type(values).__name__}", expected="a list of texts, or one column of a table")
+    if hasattr(values, "__array__"):  # to_numpy() of pyarrow refuses text
+        values = np.asarray(values)
     if isinstance(values, np.ndarray):
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]

@@ -1,0 +1,116 @@
+"""`fathom finetune` from the shell: killed, stopped and resumed; settings from recipes and flags; what it prints."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fathom.cli.main import main
+from tests import tiny
+
+UPDATES = 30
+
+
+def command(data: Path, output: Path, *more: str) -> list[str]:
+    settings = {**tiny.SCRATCH, "training": {"epochs": 6, "batch_rows": 15, "learning_rate": 1e-3}}
+    flags = [*tiny.flags(settings), "--checkpoint-minutes", "1e-9"]
+    return [sys.executable, "-m", "fathom", "finetune", str(data), "--output", str(output), *flags, *more]
+
+
+def updates(partial: Path) -> int:
+    """How many the run has recorded."""
+    path = partial / "metrics.jsonl"
+    return path.read_text().count('"rate"') if path.is_file() else 0
+
+
+def start_and_signal(arguments: list[str], partial: Path, after: int, number: int) -> int | None:
+    """Sends a signal once so many updates are recorded; the exit code, or None if the run was over before."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        if updates(partial) >= after:
+            process.send_signal(number)
+            return process.wait(60)
+        time.sleep(0.002)
+    return None
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_finetune_killed_at_random_steps_ends_in_the_same_bytes(tmp_path: Path, seed: int) -> None:
+    data = tiny.csv_file(tmp_path / "data.csv")
+    subprocess.run(command(data, tmp_path / "whole"), check=True, capture_output=True, timeout=120)
+    choose = random.Random(seed)
+    kills = sorted(choose.sample(range(1, UPDATES - 2), 2))
+    signals = [signal.SIGKILL, choose.choice([signal.SIGTERM, signal.SIGINT])]
+    partial, resume = tmp_path / "parts.partial", []
+    for after, number in zip(kills, signals, strict=True):
+        code = start_and_signal(command(data, tmp_path / "parts", *resume), partial, after, number)
+        assert code in ((-signal.SIGKILL,) if number == signal.SIGKILL else (130,))
+        assert not (tmp_path / "parts").exists()
+        resume = ["--resume"] if any((partial / "checkpoints").glob("step-*")) else ["--overwrite"]
+    resumed = subprocess.run(
+        command(data, tmp_path / "parts", *resume), capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "resumed at update" in resumed.stderr or "--overwrite" in resume
+    for name in ("model.safetensors", "tokenizer.json", "metrics.jsonl", "config.json", "seen_texts.safetensors"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    temperatures = [json.loads((tmp_path / kind / "fathom.json").read_text())["temperature"] for kind in ("whole", "parts")]
+    assert temperatures[0] == temperatures[1]
+
+
+def test_finetune_does_not_throw_an_interrupted_run_away(tmp_path: Path) -> None:
+    data, partial = tiny.csv_file(tmp_path / "data.csv"), tmp_path / "model.partial"
+    assert start_and_signal(command(data, tmp_path / "model"), partial, 3, signal.SIGTERM) == 130
+    held = sorted(path.name for path in (partial / "checkpoints").iterdir())
+    again = subprocess.run(command(data, tmp_path / "model"), capture_output=True, text=True, check=False, timeout=60)
+    assert again.returncode == 2
+    assert "holds an interrupted run" in again.stderr
+    assert "--resume" in again.stderr
+    assert sorted(path.name for path in (partial / "checkpoints").iterdir()) == held
+    other = subprocess.run(
+        [*command(data, tmp_path / "model", "--resume"), "--seed", "7"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert other.returncode == 2
+    assert "another run" in other.stderr
+
+
+def test_finetune_takes_a_recipe_then_flags_then_assignments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, recipe = tiny.csv_file(tmp_path / "data.csv"), tmp_path / "recipe.yaml"
+    recipe.write_text("model: scratch\nmax_length: 32\ntraining: {epochs: 9, learning_rate: 0.5, batch_rows: 40}\n")
+    arguments = ["--recipe", str(recipe), "--epochs", "1", *tiny.flags({**tiny.SCRATCH, "training": {"learning_rate": 0.001}})]
+    assert main(["finetune", str(data), "--output", str(tmp_path / "model"), *arguments, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    settings = json.loads((tmp_path / "model" / "made_by.json").read_text())["settings"]["training"]
+    assert (settings["epochs"], settings["learning_rate"], settings["batch_rows"]) == (1, 0.001, 40)
+    assert set(shown) == {"model", "dev", "seconds", "steps", "tokens_per_second", "facts"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--recipe", "none.yaml"], "none.yaml cannot be read"),
+        (["--set", "epochs"], "name=value"),
+        (["--set", "training.epoch=3"], "training.epoch: Extra inputs"),
+        (["--epochs", "0"], "training.epochs"),
+        (["--model", "abacus"], "no model at abacus"),
+        ([], "no data was named"),
+    ],
+)
+def test_finetune_names_settings_that_it_cannot_use(
+    arguments: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = [] if reason == "no data was named" else [str(tiny.csv_file(tmp_path / "data.csv"))]
+    assert main(["finetune", *data, "--output", str(tmp_path / "model"), *arguments]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_finetune_writes_tensorboard_events_when_asked(tmp_path: Path) -> None:
+    data = tiny.csv_file(tmp_path / "data.csv")
+    assert main(["finetune", str(data), "--output", str(tmp_path / "m"), *tiny.flags(), "--epochs", "1", "--tensorboard"]) == 0
+    assert any("tfevents" in name for name in os.listdir(tmp_path / "m.events"))
