@@ -27,7 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_evaluate_counts_what_the_predictor_answers(folder: Path) -> None:
     predictor = Predictor.load(folder)
-    rows = [Example(f"{text} again", label) for text, label in (("a wonderful film", "good"), ("dull", "good"), ("poor", "bad"))]
+    rows = [
+        Example(f"{text} again", label) for text, label in (("a wonderful film", "good"), ("dull", "good"), ("poor", "bad"))
+    ]
     evaluation, answers = evaluate(predictor, rows)
     found = predictor.predict([row.text for row in rows])
     right = [prediction.label == row.label for prediction, row in zip(found, rows, strict=True)]

@@ -1,0 +1,80 @@
+"""`fathom predict` and `fathom evaluate`, as a person and as a program use them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fathom
+from fathom.cli.main import main
+from tests import tiny
+
+TEXTS = ["a joy from start to finish", "dull, and endless", "电影很好看 🎬"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    here = tmp_path_factory.mktemp("model")
+    data = tiny.csv_file(here / "data.csv")
+    assert main(["finetune", str(data), "--output", str(here / "model"), *tiny.flags()]) == 0
+    return here / "model"
+
+
+def test_predict_gives_the_same_from_arguments_a_file_and_standard_input(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(model), *TEXTS, "--json"]) == 0
+    from_arguments = capsys.readouterr().out
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    assert main(["predict", str(model), "--data", str(file), "--json"]) == 0
+    from_file = capsys.readouterr().out
+    command = [sys.executable, "-m", "fathom", "predict", str(model), "--json"]
+    piped = subprocess.run(command, input=file.read_bytes(), capture_output=True, check=True, timeout=60).stdout.decode()
+    assert from_arguments == from_file == piped
+    found = [json.loads(line) for line in piped.splitlines()]
+    expected = fathom.load(model).predict(TEXTS)
+    for line, prediction in zip(found, expected, strict=True):
+        assert set(line) == {"text", "label", "confidence", "scores", "unread"}
+        assert (line["text"], line["label"]) == (prediction.text, prediction.label)
+        assert line["confidence"] == pytest.approx(prediction.confidence, abs=1e-6)
+        assert sum(line["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_streams_lines_before_the_input_ends(model: Path) -> None:
+    command = [sys.executable, "-m", "fathom", "predict", str(model), "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("a wonderful film\n" * 3000)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == "a wonderful film"
+        process.stdin.close()
+        assert len(process.stdout.readlines()) == 2999
+
+
+def test_predict_for_a_person_says_what_was_not_read(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model), "a wonderful film " * 50]) == 0
+    assert "tokens not read]" in capsys.readouterr().out
+
+
+def test_predict_takes_texts_or_data(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model), "a text", "--data", "file.csv"]) == 2
+    assert "both TEXT and --data" in capsys.readouterr().err
+
+
+def test_evaluate_prints_figures_and_writes_a_record(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, record = tiny.csv_file(tmp_path / "test.csv"), tmp_path / "record.json"
+    assert main(["evaluate", str(model), "--data", str(data), "--baseline", "--record", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "n = 80" in shown
+    assert "80 of the texts were in its training data" in shown
+    assert "bag of words:" in shown
+    assert "exact McNemar" in shown
+    assert main(["evaluate", str(model), "--data", str(data), "--json"]) == 0
+    printed, written = json.loads(capsys.readouterr().out), json.loads(record.read_text())
+    assert printed["score"] == written["score"]
+    assert written["baseline"]["score"]["n"] == 80
