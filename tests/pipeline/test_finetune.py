@@ -67,6 +67,18 @@ def test_finetune_of_the_packaged_model_answers_as_hugging_face_does(tmp_path: P
     np.testing.assert_allclose(predictor.predict_proba(texts), probabilities, atol=1e-5)
 
 
+def test_finetune_scores_texts_not_windows(tmp_path: Path) -> None:
+    rows = [
+        Example(" ".join([row.text] * (1 + number % 7)), row.label, group=f"{number // 4}")
+        for number, row in enumerate(tiny.examples())
+    ]
+    result = run(tmp_path / "model", rows=rows, max_length=16, long_text="windows", stride=4)
+    dev = list(split_examples(rows, validate_settings(result.made_by.settings)).dev)
+    found = result.predictor.predict([row.text for row in dev])
+    right = np.mean([answer.label == row.label for answer, row in zip(found, dev, strict=True)])
+    assert result.made_by.metrics["dev"]["accuracy"] == pytest.approx(right)
+
+
 def test_finetune_keeps_groups_together_and_stores_what_it_read() -> None:
     rows = [Example(example.text, example.label, group=str(number // 4)) for number, example in enumerate(tiny.examples())]
     parts = split_examples(rows, validate_settings({"dev_fraction": 0.2}))

@@ -38,8 +38,8 @@ from fathom.data import padding_share as share_of_padding
 from fathom.data.description import add_to_hash
 from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
-from fathom.inference import Predictor, pick_device, window_logits
-from fathom.limits.statistics import fit_temperature
+from fathom.inference import Predictor, pick_device, text_probabilities, window_logits
+from fathom.limits.statistics import fit_temperature, negative_log_likelihood
 from fathom.model import SequenceClassifier, TransformerConfig
 from fathom.objectives import Classification
 from fathom.pipeline.seen import SEEN, SeenTexts
@@ -329,16 +329,16 @@ def _start_from_scratch(
 def _evaluator(
     dev_set: TokenizedDataset, settings: FinetuneSettings
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
-    """Scores a model on the dev part: accuracy is what is maximised, the loss decides between equals."""
-    labels = torch.from_numpy(dev_set.labels)
+    """Scores a model on the dev part, by texts as `Predictor` answers them: accuracy is maximised, then the loss decides."""
+    labels = dev_set.labels[np.unique(dev_set.example_of, return_index=True)[1]]
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
         found = window_logits(model, dev_set, precision=settings.training.precision, stop=stop)
         if found is None:
             return None
-        logits = torch.from_numpy(found)
-        accuracy = (logits.argmax(1) == labels).double().mean().item()
-        loss = nn.functional.cross_entropy(logits, labels).item()
+        probabilities = text_probabilities(found, dev_set.example_of, temperature=1.0)
+        accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+        loss = negative_log_likelihood(probabilities, labels)
         return {"accuracy": accuracy, "loss": loss, "score": accuracy - 1e-6 * min(loss, 1e3)}
 
     return evaluate
