@@ -56,6 +56,15 @@ def small(**changes: Any) -> TextClassifier:
     return TextClassifier(**{**parameters, "max_length": 32, "device": "cpu", "settings": SMALL, **changes})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A model this small only waits for a second thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def fitted() -> TextClassifier:
     """Of all tests that do not change it."""
