@@ -53,7 +53,8 @@ def read_vectors(path: Path, tokenizer: Tokenizer) -> PretrainedVectors:
         if token_id is not None and token_id in vectors:
             continue
         try:
-            vector = np.array(values, dtype=np.float32)
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+                vector = np.array(values, dtype=np.float32)
         except ValueError:
             vector = np.empty(0, dtype=np.float32)
         if len(vector) != width or not width or not np.isfinite(vector).all():
