@@ -68,11 +68,13 @@ def evaluate(
 
 def _text(found: Evaluation) -> str:
     lines = [f"right: {percent_with_interval(found.score.accuracy, found.score.interval, 2)}, n = {found.score.n:,}"]
-    if found.seen:
+    if found.seen == found.score.n:
+        lines.append("all of the texts were in its training data: this is a figure of memory")
+    elif found.seen:
         clean = percent_with_interval(found.without_seen.accuracy, found.without_seen.interval, 2)
         lines.append(f"{found.seen:,} of the texts were in its training data; without them: {clean}")
     if found.duplicates:
-        lines.append(f"{found.duplicates:,} texts repeat another one")
+        lines.append(f"{found.duplicates:,} {'text repeats' if found.duplicates == 1 else 'texts repeat'} another one")
     if found.baseline is not None:
         score, paired = found.baseline.score, found.baseline.paired
         lines.append(f"bag of words: {percent_with_interval(score.accuracy, score.interval, 2)}")
