@@ -24,7 +24,6 @@ CONFIG = {
     "cls_token": "[CLS]",
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
-    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],  # or Hugging Face's library forgets the segments
 }
 
 

@@ -117,7 +117,10 @@ class Tokenizer:
         """Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json, as Hugging Face's library reads them."""
         roles = {role: _content(self._config.get(role)) for role in _ROLES}
         specials = {role: token for role, token in roles.items() if token is not None}
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", **self._config, **specials}
+        # Their class for one model would build the normaliser anew, without ours; their general one has to be told of segments.
+        config = {**self._config, **specials, "tokenizer_class": "PreTrainedTokenizerFast"}
+        if any(self._frames[True].segments):
+            config.setdefault("model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
         config = {key: value for key, value in config.items() if value is not None}
         (folder / TOKENIZER).write_text(self._backend.to_str(pretty=False), encoding="utf-8")
         for name, value in ((CONFIG, config), (SPECIALS, specials)):
