@@ -49,6 +49,14 @@ def test_batches_are_as_full_as_the_budget_allows() -> None:
     assert [len(rows) for rows in plan_batches(np.full(100, 10), max_tokens=100, max_rows=7, shuffle=False)] == [7] * 14 + [2]
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_keep_every_budget_to_the_token(shuffle: bool) -> None:
+    lengths = np.random.default_rng(0).integers(10, 200, 300)
+    for max_tokens in range(400, 1000, 7):
+        plan = plan_batches(lengths, max_tokens=max_tokens, shuffle=shuffle)
+        assert max(len(rows) * lengths[rows].max() for rows in plan) <= max_tokens
+
+
 def test_batches_differ_by_seed_and_by_epoch() -> None:
     lengths = realistic(500)
     plans = [
