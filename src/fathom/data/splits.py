@@ -44,7 +44,7 @@ def assign_parts(keys: Sequence[str], fractions: Mapping[str, float], *, seed: i
 
 def normalise_for_matching(text: str) -> str:
     """What is left of a text without case, markup, punctuation and white space: equal for copies of one text."""
-    return _NOT_WORDS.sub(" ", _MARKUP.sub(" ", text).casefold()).strip()
+    return _NOT_WORDS.sub(" ", _MARKUP.sub(" ", text).casefold()).strip() or text.strip()  # signs alone are what they are
 
 
 def text_digest(example: Example) -> int:
