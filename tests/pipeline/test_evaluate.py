@@ -86,3 +86,11 @@ def test_evaluate_baseline_needs_a_folder_that_says_what_it_learned_from(tmp_pat
     data = tiny.csv_file(tmp_path / "test.csv")
     with pytest.raises(ModelFolderError, match="does not say which data"):
         evaluate_folder(str(folder), str(data), with_baseline=True)
+
+
+def test_evaluate_baseline_refuses_training_data_that_has_changed(tmp_path: Path) -> None:
+    data = tiny.csv_file(tmp_path / "train.csv")
+    folder = finetune(validate_settings({**tiny.SCRATCH, "data": str(data)}), tmp_path / "model").folder
+    tiny.csv_file(data, [*tiny.examples(), Example("one more", "good")])
+    with pytest.raises(ModelFolderError, match=r"is not what .* was trained on"):
+        evaluate_folder(str(folder), str(data), with_baseline=True)

@@ -210,7 +210,7 @@ def _beside(
 
 def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:
     settings = None if made_by is None else FinetuneSettings.model_validate(made_by.settings)
-    if settings is None or settings.data is None:
+    if made_by is None or settings is None or settings.data is None:
         raise ModelFolderError(
             f"{folder} does not say which data it was trained on, so no bag of words can be fitted on the same",
             expected="a folder that `fathom finetune` wrote from named data",
@@ -218,6 +218,12 @@ def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:
         )
     source = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(source, settings)
+    if parts.facts["train_sha256"] != made_by.data["train"]:
+        raise ModelFolderError(
+            f"what {settings.data} gives now is not what {folder} was trained on, so a bag of words would learn other texts",
+            expected=f"training texts with the SHA-256 {made_by.data['train'][:12]}…",
+            do="leave --baseline out",
+        )
     train, dev = list(parts.train), list(parts.dev)
     return fit_baseline(
         [_whole_text(example) for example in train],
@@ -236,6 +242,7 @@ def _league(made_by: MadeBy | None) -> str:
     if made_by is None:
         return "unknown: the folder does not say what it was trained on"
     settings = made_by.settings
+    labelled = f"the labelled texts of {settings['data']}" if settings["data"] is not None else "labelled texts without a name"
     if settings["model"] == "scratch":
-        return f"only the labelled texts of {settings['data']}"
-    return f"the text that {settings['model']} was pre-trained on, and the labelled texts of {settings['data']}"
+        return f"only {labelled}"
+    return f"the text that {settings['model']} was pre-trained on, and {labelled}"

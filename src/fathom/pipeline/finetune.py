@@ -116,6 +116,7 @@ def finetune(
     with machine_errors(output):
         partial.mkdir(parents=True, exist_ok=True)
 
+    commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     listener.on_message("reading the data")
     if train_examples is None:
         if settings.data is None:
@@ -166,7 +167,7 @@ def finetune(
     made_by = MadeBy(
         command=command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         version=fathom.__version__,
-        commit=source_commit(),
+        commit=commit,
         seed=settings.training.seed,
         data={name: facts[f"{name}_sha256"] for name in ("train", "dev")},
         machine=machine(),
