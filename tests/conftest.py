@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # also of the commands that tests start: tiny models are slower with more
 
 import pytest
 import torch
 from hypothesis import settings
 
+torch.set_num_threads(1)
 settings.register_profile("fathom", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("fathom")
 

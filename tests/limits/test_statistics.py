@@ -141,12 +141,26 @@ def test_fit_temperature_finds_a_planted_one(temperature: float) -> None:
 
 def test_fit_temperature_agrees_with_another_optimiser_of_the_same_loss() -> None:
     logits, _, labels = a_sample(500)
-    found = minimize_scalar(lambda t: log_loss(labels, softmax(logits / t, axis=1)), bracket=(0.5, 1.0, 2.0))
+    classes = logits.shape[1]
+    # every text once with each label, weighted: how scikit-learn spells labels that are right with 501 / 502 only
+    every = np.tile(np.arange(classes), len(labels))
+    weights = np.where(every == np.repeat(labels, classes), 501 / 502, 1 / 502 / (classes - 1))
+
+    def loss(temperature: float) -> float:
+        return float(log_loss(every, np.repeat(softmax(logits / temperature, axis=1), classes, axis=0), sample_weight=weights))
+
+    found = minimize_scalar(loss, bracket=(0.5, 1.0, 2.0))
     assert fit_temperature(logits, labels) == pytest.approx(found.x, rel=1e-4)
 
 
-def test_fit_temperature_stays_in_bounds_where_every_answer_is_right_or_there_is_none() -> None:
-    assert 0.05 <= fit_temperature(np.array([[3.0, 0.0], [0.0, 3.0]]), np.array([0, 1])) < 0.2
+@pytest.mark.parametrize("n", [1, 8, 100])
+def test_fit_temperature_takes_a_few_right_answers_for_no_certainty(n: int) -> None:
+    logits = np.tile([3.0, 0.0], (n, 1))
+    confidence = softmax(logits / fit_temperature(logits, np.zeros(n, dtype=int)), axis=1).max()
+    assert confidence == pytest.approx((n + 1) / (n + 2), abs=1e-4)
+
+
+def test_fit_temperature_stays_in_bounds_where_every_answer_is_wrong_or_there_is_none() -> None:
     assert fit_temperature(np.array([[3.0, 0.0], [0.0, 3.0]]), np.array([1, 0])) == pytest.approx(20.0, rel=1e-3)
     assert fit_temperature(np.zeros((0, 2)), np.zeros(0, dtype=int)) == 1.0
 

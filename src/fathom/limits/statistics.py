@@ -79,6 +79,9 @@ def interval_by_group(values: np.ndarray, groups: Sequence[str], draws: int = 20
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The T that minimises the mean negative log-likelihood of softmax(logits / T) (Guo et al. 2017, 1706.04599).
 
+    The likelihood is of labels that are right with (n + 1) / (n + 2), as one more right and one more wrong answer would
+    make them (Platt 1999): a few texts, all answered rightly, are no reason for certainty.
+
     Args:
         logits: (n, K).
         labels: (n,).
@@ -89,9 +92,12 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if not len(labels):
         return 1.0
     scores = np.asarray(logits, dtype=np.float64)
+    doubt = 1 / (len(labels) + 2)
+    targets = np.full(scores.shape, doubt / (scores.shape[1] - 1))
+    targets[np.arange(len(labels)), labels] = 1 - doubt
 
     def loss(log_temperature: float) -> float:
-        return -float(np.mean(log_softmax(scores / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]))
+        return -float((targets * log_softmax(scores / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
