@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom.data import Batch, open_data, padding_share, plan_batches, random_padding_share
+from fathom.data.batches import padded_length
 
 LENGTHS = st.lists(st.integers(1, 600), max_size=200).map(lambda lengths: np.array(lengths, dtype=np.int64))
 
@@ -93,12 +94,20 @@ def test_batches_of_real_sentences_pad_less_than_half_of_what_random_ones_do() -
 
 
 def test_padding_share_counts_what_is_padding() -> None:
-    lengths = np.array([1, 2, 3, 4])
-    assert padding_share(lengths, [np.array([0, 3]), np.array([1, 2])]) == pytest.approx(1 - 10 / 14)
+    lengths = np.array([1, 8, 5, 4])
+    assert padding_share(lengths, [np.array([0, 3]), np.array([1, 2])]) == pytest.approx(1 - 18 / (2 * 4 + 2 * 8))
     assert padding_share(lengths, [np.array([row]) for row in range(4)]) == 0
     assert padding_share(np.zeros(0, dtype=np.int64), []) == 0
     assert random_padding_share(np.zeros(0, dtype=np.int64), 8) == 0
     assert random_padding_share(lengths, 4) == pytest.approx(1 - 10 / 16)
+
+
+@given(longest=st.integers(1, 600), more=st.integers(0, 600))
+def test_padded_length_takes_few_values_and_wastes_little(longest: int, more: int) -> None:
+    padded = padded_length(longest, longest + more)
+    assert longest <= padded <= longest + min(15, more)
+    assert padded == longest + more or padded % 4 == 0
+    assert len({padded_length(length, 512) for length in range(1, 513)}) < 50
 
 
 def test_batch_moves_whole() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fathom.data import Example, TokenizedDataset, plan_batches
+from fathom.data.batches import padded_length
 from fathom.data.tokenized import _CHUNK
 from fathom.errors import DataError
 from fathom.text import Encoded, Tokenizer
@@ -169,7 +170,7 @@ def test_tokenized_batch_pads_to_its_longest_row(tokenizer: Tokenizer) -> None:
     for rows in plan_batches(data.lengths, max_tokens=64, shuffle=True):
         batch = data.batch(rows)
         sizes = [len(everything[row]) for row in rows]
-        assert batch.token_ids.shape == (len(rows), max(sizes))
+        assert batch.token_ids.shape == (len(rows), padded_length(max(sizes), int(data.lengths.max())))
         assert batch.tokens == sum(sizes)
         assert batch.example_ids == rows.tolist()
         for place, row in enumerate(rows):

@@ -31,6 +31,16 @@ class Batch:
         return Batch(moved[0], moved[1], moved[2], moved[3], self.example_ids, self.tokens)
 
 
+def padded_length(longest: int, limit: int) -> int:
+    """The length to which a batch is padded: the next multiple of 4, beyond 64 of 16, at most `limit`.
+
+    A processor's kernels are prepared anew, and kept, for every shape that they meet: some 10 MB a shape in a model of 22
+    million parameters. Few shapes cost a few percent more padding and keep memory from growing as training goes on.
+    """
+    step = 4 if longest <= 64 else 16
+    return min(-(-longest // step) * step, max(limit, longest))
+
+
 def plan_batches(
     lengths: np.ndarray, *, max_tokens: int, max_rows: int | None = None, shuffle: bool, seed: int = 0, epoch: int = 0
 ) -> list[np.ndarray]:
@@ -49,12 +59,14 @@ def plan_batches(
         keys = keys * generator.uniform(1, 1 + _NOISE, len(keys))
     order = np.argsort(keys, kind="stable")
     starts, longest, rows = [0], 0, 0
+    limit = int(lengths.max()) if len(lengths) else 0
+    padded = {length: padded_length(length, limit) for length in np.unique(lengths).tolist()}
     for place, length in enumerate(lengths[order].tolist()):
-        longest = max(longest, length)
+        longest = max(longest, padded[length])
         rows += 1
         if rows > 1 and (rows * longest > max_tokens or (max_rows is not None and rows > max_rows)):
             starts.append(place)
-            longest, rows = length, 1
+            longest, rows = padded[length], 1
     batches = np.split(order, starts[1:]) if len(order) else []
     if shuffle:
         batches = [batches[place] for place in generator.permutation(len(batches))]
@@ -63,7 +75,8 @@ def plan_batches(
 
 def padding_share(lengths: np.ndarray, plan: Sequence[np.ndarray]) -> float:
     """The share of a plan's tokens that are padding."""
-    padded = sum(len(rows) * int(lengths[rows].max()) for rows in plan)
+    limit = int(lengths.max()) if len(lengths) else 0
+    padded = sum(len(rows) * padded_length(int(lengths[rows].max()), limit) for rows in plan)
     return 1 - int(lengths.sum()) / padded if padded else 0.0
 
 

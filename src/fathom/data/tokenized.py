@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from fathom.data.batches import Batch
+from fathom.data.batches import Batch, padded_length
 from fathom.data.examples import Example
 from fathom.errors import DataError
 from fathom.text import Encoded, LongText
@@ -56,6 +57,10 @@ class TokenizedDataset:
     def lengths(self) -> np.ndarray:
         """(rows,) tokens of each row."""
         return np.diff(self.ends, prepend=0)
+
+    @cached_property
+    def _longest(self) -> int:
+        return int(self.lengths.max())
 
     @property
     def truncated_share(self) -> float:
@@ -133,11 +138,11 @@ class TokenizedDataset:
         )
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """The rows as one batch, padded to the longest of them."""
+        """The rows as one batch, padded to `padded_length` of the longest of them, and never beyond the longest of all."""
         ends = self.ends[rows]
         starts = np.where(rows > 0, self.ends[rows - 1], 0)
         lengths = ends - starts
-        longest = int(lengths.max())
+        longest = padded_length(int(lengths.max()), self._longest)
         token_ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         segment_ids = None if self.segment_ids is None else np.zeros((len(rows), longest), dtype=np.int64)
         for place, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
