@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def data(
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A name, a path or hf:owner/name.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A name, a path or hf:owner/name.")] = None,
     split: Annotated[str | None, typer.Option(help="Which part of the data. [default: the first]")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
     label: Annotated[str | None, typer.Option(help="The column with the labels. [default: found]")] = None,
@@ -29,6 +29,7 @@ def data(
     """List the data sets known by name; with DATA, tell what it holds: rows, labels, lengths, texts that repeat.
 
     Example: fathom data reviews.csv --text review --label stars
+
     Example: fathom data imdb --against imdb
     """
     from dataclasses import asdict

@@ -13,7 +13,7 @@ from fathom.cli.options import Device, Json, Overwrite
 
 def finetune(
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="A name, a path or hf:owner/name; a recipe may say it instead.")
+        str | None, typer.Argument(metavar="DATA", help="A name, a path or hf:owner/name; a recipe may say it instead.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")] = Path("runs/model"),
     recipe: Annotated[Path | None, typer.Option(help="A YAML file with settings; flags and --set go over it.")] = None,
@@ -85,7 +85,7 @@ def finetune(
     text_result = (
         f"{output}: {dev} (which chose the weights), after {duration(result.made_by.seconds)}\n"
         f'next: fathom predict {output} "a text"\n'
-        f"      fathom evaluate {output} --data LABELLED_TEXTS_OF_YOUR_OWN"
+        f"      fathom evaluate {output} --data LABELLED_TEXTS_OF_YOUR_OWN{_named(text=text, label=label, pair=pair)}"
     )
     emit(
         {
@@ -99,3 +99,10 @@ def finetune(
         json=json,
         text=text_result,
     )
+
+
+def _named(**columns: str | None) -> str:
+    """The columns that were named, as flags for the next command."""
+    import shlex
+
+    return "".join(f" --{role} {shlex.quote(name)}" for role, name in columns.items() if name is not None)

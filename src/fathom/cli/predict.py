@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder or hf:owner/name.")],
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; none: one a line from standard input.")
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; none: one a line from standard input.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="A file with texts, a name or hf:owner/name, instead of TEXT.")] = None,
     split: Annotated[str | None, typer.Option(help="Which part of the data.")] = None,
@@ -34,7 +34,8 @@ def predict(
     `unread` counts the tokens of a text that the model did not see because the text is longer than it reads.
 
     Example: fathom predict runs/quickstart/model "A joy from start to finish."
-    Example: cat reviews.txt | fathom predict runs/quickstart/model --json > answers.jsonl
+
+    Example: fathom predict runs/quickstart/model --json < reviews.txt > answers.jsonl
     """
     from fathom.data import Columns, Example, open_data
     from fathom.errors import SettingsError
