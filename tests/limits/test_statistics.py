@@ -160,6 +160,25 @@ def test_fit_temperature_takes_a_few_right_answers_for_no_certainty(n: int) -> N
     assert confidence == pytest.approx((n + 1) / (n + 2), abs=1e-4)
 
 
+def test_fit_temperature_of_windows_is_that_of_their_mean() -> None:
+    logits, _, labels = a_sample(200)
+    assert fit_temperature(logits, labels, np.arange(200)) == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
+    twice = np.repeat(logits, 2, axis=0)
+    assert fit_temperature(twice, labels, np.repeat(np.arange(200), 2)) == pytest.approx(
+        fit_temperature(logits, labels), rel=1e-6
+    )
+    text_of, targets = np.repeat(np.arange(100), 2), labels[::2]
+
+    def loss(temperature: float) -> float:
+        mean = softmax(logits / temperature, axis=1).reshape(100, 2, -1).mean(axis=1)
+        right = mean[np.arange(100), targets]
+        wrong = np.log(mean).sum(axis=1) - np.log(right)
+        return -float((101 / 102 * np.log(right) + wrong / 102 / (mean.shape[1] - 1)).mean())
+
+    found = minimize_scalar(loss, bracket=(0.5, 1.0, 2.0))
+    assert fit_temperature(logits, targets, text_of) == pytest.approx(found.x, rel=1e-3)
+
+
 def test_fit_temperature_stays_in_bounds_where_every_answer_is_wrong_or_there_is_none() -> None:
     assert fit_temperature(np.array([[3.0, 0.0], [0.0, 3.0]]), np.array([1, 0])) == pytest.approx(20.0, rel=1e-3)
     assert fit_temperature(np.zeros((0, 2)), np.zeros(0, dtype=int)) == 1.0

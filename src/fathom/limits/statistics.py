@@ -76,7 +76,7 @@ def interval_by_group(values: np.ndarray, groups: Sequence[str], draws: int = 20
     return (float(low), float(high))
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, text_of: np.ndarray | None = None) -> float:
     """The T that minimises the mean negative log-likelihood of softmax(logits / T) (Guo et al. 2017, 1706.04599).
 
     The likelihood is of labels that are right with (n + 1) / (n + 2), as one more right and one more wrong answer would
@@ -85,6 +85,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Args:
         logits: (n, K).
         labels: (n,).
+        text_of: where a text is answered by the mean of its windows' probabilities: (windows,) the text of each, counted
+            from 0 without gaps; the logits are then (windows, K).
 
     Returns:
         T between 0.05 and 20; 1.0 where there is nothing to fit on.
@@ -93,11 +95,16 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     scores = np.asarray(logits, dtype=np.float64)
     doubt = 1 / (len(labels) + 2)
-    targets = np.full(scores.shape, doubt / (scores.shape[1] - 1))
+    targets = np.full((len(labels), scores.shape[1]), doubt / (scores.shape[1] - 1))
     targets[np.arange(len(labels)), labels] = 1 - doubt
+    starts = None if text_of is None else np.unique(text_of, return_index=True)[1]  # windows of a text stand together
+    windows = None if text_of is None else np.log(np.bincount(text_of))[:, None]
 
     def loss(log_temperature: float) -> float:
-        return -float((targets * log_softmax(scores / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+        found = log_softmax(scores / np.exp(log_temperature), axis=1)
+        if starts is not None:
+            found = np.logaddexp.reduceat(found, starts, axis=0) - windows
+        return -float((targets * found).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

@@ -162,7 +162,8 @@ def finetune(
     )
     logits = window_logits(model, dev_set)
     assert logits is not None
-    about = about.model_copy(update={"temperature": fit_temperature(logits, dev_set.labels)})
+    temperature = fit_temperature(logits, _text_labels(dev_set), dev_set.example_of)
+    about = about.model_copy(update={"temperature": temperature})
     chosen = max(result.evaluations, key=lambda entry: entry["score"])
     made_by = MadeBy(
         command=command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -327,11 +328,17 @@ def _start_from_scratch(
     return model, tokenizer, parents, notes
 
 
+def _text_labels(dataset: TokenizedDataset) -> np.ndarray:
+    """(texts,) class numbers, from those of the windows."""
+    labels: np.ndarray = dataset.labels[np.unique(dataset.example_of, return_index=True)[1]]
+    return labels
+
+
 def _evaluator(
     dev_set: TokenizedDataset, settings: FinetuneSettings
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
     """Scores a model on the dev part, by texts as `Predictor` answers them: accuracy is maximised, then the loss decides."""
-    labels = dev_set.labels[np.unique(dev_set.example_of, return_index=True)[1]]
+    labels = _text_labels(dev_set)
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
         found = window_logits(model, dev_set, precision=settings.training.precision, stop=stop)
