@@ -1,9 +1,11 @@
 """BERT beside Hugging Face's, weight for weight: small random models, everything switched on, and the packaged MiniLM."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForPreTraining, BertForSequenceClassification
 
 from fathom.checkpoint import known_models, load_model, save_model
@@ -148,3 +150,23 @@ def test_minilm_hidden_states_equal_the_reference_on_real_padded_text() -> None:
         states = ours.model.transformer.hidden_states(made.token_ids, made.padding_mask)
     for their_state, our_state in zip(out.hidden_states, states, strict=True):
         torch.testing.assert_close(our_state[real], their_state[real], atol=1e-4, rtol=0)
+
+
+def test_bert_of_the_first_checkpoints_spells_norms_and_poolers_its_own_way(tmp_path: Path) -> None:
+    reference = theirs()
+    saved(reference, tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in load_file(path).items()
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
+    config = json.loads((tmp_path / "config.json").read_text())
+    chinese = {"directionality": "bidi", "pooler_fc_size": 768, "pooler_num_attention_heads": 12, "pooler_num_fc_layers": 3}
+    chinese |= {"pooler_size_per_head": 128, "pooler_type": "first_token_transform"}
+    (tmp_path / "config.json").write_text(json.dumps({**config, **chinese}))
+    ours = load_model(tmp_path).model
+    token_ids, padding, _ = batch()
+    with torch.no_grad():
+        expected = reference(token_ids, (~padding).long()).logits
+        torch.testing.assert_close(ours(token_ids, padding), expected, atol=1e-4, rtol=0)

@@ -41,7 +41,14 @@ BERT = Family(
         "tie_word_embeddings": True,
         "cross_attention_hidden_size": None,
     },
-    ignored=frozenset({"bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "directionality"}),
+    ignored=frozenset(
+        {
+            *("bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "directionality"),
+            # of Google's first Chinese model; the pooler is one dense map all the same
+            *("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"),
+        }
+    ),
+    old_spellings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
     base_prefix="bert.",
     names=(
         ("bert.embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),

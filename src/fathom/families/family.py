@@ -82,6 +82,7 @@ class Family:
     names: tuple[tuple[str, str | None], ...] = ()  # none: their names are ours
     base_prefix: str = ""  # what a bare model's tensor names lack: "bert."
     ignored: frozenset[str] = field(default=frozenset())
+    old_spellings: Mapping[str, str] = field(default_factory=dict)  # in tensor names of early checkpoints: old -> today's
 
     def read_config(self, config: Mapping[str, Any]) -> TransformerConfig:
         """Their configuration to ours.
@@ -159,7 +160,8 @@ class Family:
         dropped: list[str] = []
         unknown: list[str] = []
         for name in names:
-            full = name if name in table else self.base_prefix + name
+            full = self._spelled_today(name)
+            full = full if full in table else self.base_prefix + full
             if not self.names:
                 ours[name] = name
             elif full not in table:
@@ -169,6 +171,11 @@ class Family:
             else:
                 ours[name] = target
         return Translation(ours, dropped, unknown)
+
+    def _spelled_today(self, name: str) -> str:
+        for old, new in self.old_spellings.items():
+            name = name.replace(old, new)
+        return name
 
     def to_theirs(self, names: Iterable[str], depth: int) -> dict[str, str]:
         """Our tensor names to theirs: {ours: theirs}.
