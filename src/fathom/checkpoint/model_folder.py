@@ -72,7 +72,7 @@ def load_model(folder: Path, *, labels: list[str] | None = None, training: Mappi
     new_task = labels is not None
     labels = labels if labels is not None else folder_labels(raw, about, folder)
     model = SequenceClassifier(config, len(labels))
-    made = fill_model(model, read_weights(folder), family=family, depth=config.depth, new_head=new_task, source=str(folder))
+    made = fill_model(model, read_weights(folder), family=family, config=config, new_head=new_task, source=str(folder))
     return LoadedModel(model.eval(), tokenizer, labels, about, made)
 
 
@@ -109,7 +109,7 @@ def save_model(
         "label2id": {label: int(number) for number, label in names.items()},
         "problem_type": "single_label_classification",
     }
-    theirs = family.to_theirs(model.state_dict(), model.config.depth)
+    theirs = family.to_theirs(model.state_dict(), model.config)
     with write_folder(folder, overwrite=overwrite) as temporary:
         write_weights(temporary / WEIGHTS, {theirs[name]: tensor for name, tensor in model.state_dict().items()})
         tokenizer.save(temporary)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError
 from fathom.families import Family
+from fathom.model import TransformerConfig
 
 WEIGHTS = "model.safetensors"
 PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "pytorch_model.pt")
@@ -57,7 +58,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def fill_model(
-    model: nn.Module, tensors: Mapping[str, Tensor], *, family: Family, depth: int, new_head: bool, source: str
+    model: nn.Module, tensors: Mapping[str, Tensor], *, family: Family, config: TransformerConfig, new_head: bool, source: str
 ) -> list[str]:
     """Copies tensors into a model, strictly.
 
@@ -74,7 +75,7 @@ def fill_model(
     Raises:
         ModelFolderError: missing, unexpected and wrong-shape tensors, all of them in one message.
     """
-    translation = family.to_ours(tensors, depth)
+    translation = family.to_ours(tensors, config)
     given = {ours: tensors[theirs] for theirs, ours in translation.ours.items()}
     wanted = model.state_dict(keep_vars=True)
     complaints = [f"unexpected: {name}" for name in translation.unknown]
@@ -101,6 +102,6 @@ def fill_model(
             f"the weights of {source} do not fit the model that its config.json describes:\n    " + "\n    ".join(complaints),
             expected=f"exactly the {len(wanted)} tensors of the model",
             do="point to a folder whose files belong together"
-            + ("" if new_head else ", or pass --allow-new-head to start a fresh classification head"),
+            + ("" if new_head else ", or fine-tune the model first, which starts a fresh head"),
         )
     return made

@@ -13,37 +13,87 @@ ACTIVATIONS = {
     "swish": "silu",
 }
 
+
+def encoder_names(prefix: str) -> tuple[tuple[str, str | None], ...]:
+    """The tensors of BERT's embeddings and blocks, under the prefix of a family that took them over."""
+    names: tuple[tuple[str, str | None], ...] = (
+        ("embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
+        ("embeddings.position_embeddings.weight", "transformer.embeddings.position.weight"),
+        ("embeddings.token_type_embeddings.weight", "transformer.embeddings.segment.weight"),
+        ("embeddings.position_ids", None),  # 0, 1, 2, …: a constant that old versions saved
+        ("embeddings.LayerNorm.weight", "transformer.embeddings.norm.weight"),
+        ("embeddings.LayerNorm.bias", "transformer.embeddings.norm.bias"),
+        ("encoder.layer.{}.attention.self.query.weight", "transformer.blocks.{}.attention.query.weight"),
+        ("encoder.layer.{}.attention.self.query.bias", "transformer.blocks.{}.attention.query.bias"),
+        ("encoder.layer.{}.attention.self.key.weight", "transformer.blocks.{}.attention.key.weight"),
+        ("encoder.layer.{}.attention.self.key.bias", "transformer.blocks.{}.attention.key.bias"),
+        ("encoder.layer.{}.attention.self.value.weight", "transformer.blocks.{}.attention.value.weight"),
+        ("encoder.layer.{}.attention.self.value.bias", "transformer.blocks.{}.attention.value.bias"),
+        ("encoder.layer.{}.attention.output.dense.weight", "transformer.blocks.{}.attention.output.weight"),
+        ("encoder.layer.{}.attention.output.dense.bias", "transformer.blocks.{}.attention.output.bias"),
+        ("encoder.layer.{}.attention.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_attention.weight"),
+        ("encoder.layer.{}.attention.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_attention.bias"),
+        ("encoder.layer.{}.intermediate.dense.weight", "transformer.blocks.{}.feed_forward.up.weight"),
+        ("encoder.layer.{}.intermediate.dense.bias", "transformer.blocks.{}.feed_forward.up.bias"),
+        ("encoder.layer.{}.output.dense.weight", "transformer.blocks.{}.feed_forward.down.weight"),
+        ("encoder.layer.{}.output.dense.bias", "transformer.blocks.{}.feed_forward.down.bias"),
+        ("encoder.layer.{}.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_feed_forward.weight"),
+        ("encoder.layer.{}.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_feed_forward.bias"),
+    )
+    return tuple((prefix + theirs, ours) for theirs, ours in names)
+
+
+# what all encoders of BERT's kind have in common
+CONSTANTS = {
+    "norm_position": "after",
+    "positions": "learned",
+    "padding_position": None,
+    "embedding_width": None,
+    "groups": None,
+    "blocks_in_group": 1,
+    "pooling": "first",
+    "pooler": True,
+    "pooler_activation": "tanh",
+    "token_dropout": 0.0,
+}
+FIXED = {
+    "is_decoder": False,
+    "is_encoder_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
+    "cross_attention_hidden_size": None,
+    "position_embedding_type": "absolute",
+}
+KEYS = (
+    Key("vocab_size", "vocab_size"),
+    Key("hidden_size", "width"),
+    Key("num_hidden_layers", "depth"),
+    Key("num_attention_heads", "heads"),
+    Key("intermediate_size", "feed_forward_width"),
+    Key("type_vocab_size", "segments"),
+    Key("hidden_act", "activation", values=ACTIVATIONS),
+    Key("layer_norm_eps", "norm_eps"),
+    Key("hidden_dropout_prob", "dropout"),
+    Key("attention_probs_dropout_prob", "attention_dropout"),
+    Key("classifier_dropout", "classifier_dropout", required=False),
+    Key("initializer_range", "initializer_range", default=0.02, required=False),
+)
+SPECIAL_IDS = frozenset({"bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"})  # the tokenizer knows them
+
 BERT = Family(
     model_type="bert",
     architecture="Bert",
     keys=(
-        Key("vocab_size", "vocab_size"),
-        Key("hidden_size", "width"),
-        Key("num_hidden_layers", "depth"),
-        Key("num_attention_heads", "heads"),
-        Key("intermediate_size", "feed_forward_width"),
+        *KEYS,
         Key("max_position_embeddings", "max_length"),
-        Key("type_vocab_size", "segments"),
         Key("pad_token_id", "pad_id", default=0, required=False),
-        Key("hidden_act", "activation", values=ACTIVATIONS),
-        Key("layer_norm_eps", "norm_eps"),
-        Key("hidden_dropout_prob", "dropout"),
-        Key("attention_probs_dropout_prob", "attention_dropout"),
-        Key("classifier_dropout", "classifier_dropout", required=False),
-        Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
-    constants={"norm_position": "after", "positions": "learned", "pooling": "first", "pooler": True, "token_dropout": 0.0},
-    fixed={
-        "position_embedding_type": "absolute",
-        "is_decoder": False,
-        "is_encoder_decoder": False,
-        "add_cross_attention": False,
-        "tie_word_embeddings": True,
-        "cross_attention_hidden_size": None,
-    },
+    constants=CONSTANTS,
+    fixed=FIXED,
     ignored=frozenset(
         {
-            *("bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "directionality"),
+            *SPECIAL_IDS,
+            "directionality",
             # of Google's first Chinese model; the pooler is one dense map all the same
             *("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"),
         }
@@ -51,28 +101,7 @@ BERT = Family(
     old_spellings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
     base_prefix="bert.",
     names=(
-        ("bert.embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
-        ("bert.embeddings.position_embeddings.weight", "transformer.embeddings.position.weight"),
-        ("bert.embeddings.token_type_embeddings.weight", "transformer.embeddings.segment.weight"),
-        ("bert.embeddings.position_ids", None),  # 0, 1, 2, …: a constant that old versions saved
-        ("bert.embeddings.LayerNorm.weight", "transformer.embeddings.norm.weight"),
-        ("bert.embeddings.LayerNorm.bias", "transformer.embeddings.norm.bias"),
-        ("bert.encoder.layer.{}.attention.self.query.weight", "transformer.blocks.{}.attention.query.weight"),
-        ("bert.encoder.layer.{}.attention.self.query.bias", "transformer.blocks.{}.attention.query.bias"),
-        ("bert.encoder.layer.{}.attention.self.key.weight", "transformer.blocks.{}.attention.key.weight"),
-        ("bert.encoder.layer.{}.attention.self.key.bias", "transformer.blocks.{}.attention.key.bias"),
-        ("bert.encoder.layer.{}.attention.self.value.weight", "transformer.blocks.{}.attention.value.weight"),
-        ("bert.encoder.layer.{}.attention.self.value.bias", "transformer.blocks.{}.attention.value.bias"),
-        ("bert.encoder.layer.{}.attention.output.dense.weight", "transformer.blocks.{}.attention.output.weight"),
-        ("bert.encoder.layer.{}.attention.output.dense.bias", "transformer.blocks.{}.attention.output.bias"),
-        ("bert.encoder.layer.{}.attention.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_attention.weight"),
-        ("bert.encoder.layer.{}.attention.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_attention.bias"),
-        ("bert.encoder.layer.{}.intermediate.dense.weight", "transformer.blocks.{}.feed_forward.up.weight"),
-        ("bert.encoder.layer.{}.intermediate.dense.bias", "transformer.blocks.{}.feed_forward.up.bias"),
-        ("bert.encoder.layer.{}.output.dense.weight", "transformer.blocks.{}.feed_forward.down.weight"),
-        ("bert.encoder.layer.{}.output.dense.bias", "transformer.blocks.{}.feed_forward.down.bias"),
-        ("bert.encoder.layer.{}.output.LayerNorm.weight", "transformer.blocks.{}.norm_after_feed_forward.weight"),
-        ("bert.encoder.layer.{}.output.LayerNorm.bias", "transformer.blocks.{}.norm_after_feed_forward.bias"),
+        *encoder_names("bert."),
         ("bert.pooler.dense.weight", "pooler.dense.weight"),
         ("bert.pooler.dense.bias", "pooler.dense.bias"),
         ("classifier.weight", "classifier.weight"),

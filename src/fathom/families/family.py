@@ -4,8 +4,9 @@ A configuration key either carries a field (`Key`), must have one value because 
 (`fixed`), or is known not to matter (`ignored`). Any other key is an error: a setting that nobody reads is a model that
 silently computes something else.
 
-A tensor name is one line, theirs and ours, with {} for the number of the block; ours is None where a tensor is known and
-not needed. A tensor whose layout differs will bring an invertible step along.
+A tensor name is one line, theirs and ours, with {} for the number of the block (or {group} and {inner}, where blocks share
+their weights in groups); ours is None where a tensor is known and not needed. A tensor whose layout differs will bring an
+invertible step along.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ BOOK_KEEPING = frozenset(
 class Key:
     """One configuration key that carries a field of `TransformerConfig`.
 
-    `values` maps their spelling to ours where it differs. `default` is what an absent key means (`REQUIRED`: an error).
+    `values` maps their spelling to ours where it differs; a number of theirs is `more` than ours; one that equals the field
+    `none_if_equal` is None for us. `default` is what an absent key means where it is not required.
     """
 
     theirs: str
@@ -59,6 +61,23 @@ class Key:
     values: Mapping[Any, Any] | None = None
     default: Any = None
     required: bool = True
+    more: int = 0
+    none_if_equal: str | None = None
+
+    def read(self, value: Any) -> Any:
+        """Theirs to ours, but for `none_if_equal`."""
+        if self.values is not None:
+            return self.values[value]
+        return value - self.more if self.more else value
+
+    def write(self, config: TransformerConfig) -> Any:
+        """Ours to theirs."""
+        value = getattr(config, self.ours)
+        if value is None and self.none_if_equal is not None:
+            return getattr(config, self.none_if_equal)
+        if self.values is not None:
+            return next(theirs for theirs, ours in self.values.items() if ours == value)
+        return value + self.more if self.more else value
 
 
 @dataclass(frozen=True)
@@ -103,7 +122,13 @@ class Family:
             if key.values is not None and value not in key.values:
                 complaints.append(f"{key.theirs} is {value!r}, expected one of {', '.join(map(repr, key.values))}")
                 continue
-            values[key.ours] = value if key.values is None else key.values[value]
+            if value is None and key.required and self.names:
+                complaints.append(f"{key.theirs} is null")
+                continue
+            values[key.ours] = key.read(value)
+        for key in self.keys:
+            if key.none_if_equal is not None and values.get(key.ours) == values.get(key.none_if_equal):
+                values[key.ours] = None
         for name, expected in self.fixed.items():
             if config.get(name, expected) != expected:
                 complaints.append(f"{name} is {config[name]!r}, but only {expected!r} is implemented")
@@ -130,12 +155,7 @@ class Family:
             if getattr(config, name) != value:
                 raise ValueError(f"{name} is {getattr(config, name)!r}; a {self.model_type!r} model has {value!r}")
         written: dict[str, Any] = {"model_type": self.model_type}
-        for key in self.keys:
-            value = getattr(config, key.ours)
-            if key.values is None:
-                written[key.theirs] = value
-            else:
-                written[key.theirs] = next(theirs for theirs, ours in key.values.items() if ours == value)
+        written |= {key.theirs: key.write(config) for key in self.keys}
         return written | dict(self.fixed)
 
     def can_express(self, config: TransformerConfig) -> bool:
@@ -145,17 +165,18 @@ class Family:
         except (ValueError, StopIteration, ModelFolderError):
             return False
 
-    def pairs(self, depth: int) -> list[tuple[str, str | None]]:
-        """The name table for a model of `depth` blocks, one (theirs, ours) a tensor."""
-        return [
-            (theirs.format(block), None if ours is None else ours.format(block))
-            for theirs, ours in self.names
-            for block in (range(depth) if "{}" in theirs else range(1))
-        ]
+    def pairs(self, config: TransformerConfig) -> list[tuple[str, str | None]]:
+        """The name table for a model of this shape, one (theirs, ours) a tensor."""
+        pairs = []
+        for theirs, ours in self.names:
+            for block in range(config.blocks) if "{" in theirs else range(1):
+                group, inner = divmod(block, config.blocks_in_group)
+                pairs.append((theirs.format(block, group=group, inner=inner), None if ours is None else ours.format(block)))
+        return pairs
 
-    def to_ours(self, names: Iterable[str], depth: int) -> Translation:
+    def to_ours(self, names: Iterable[str], config: TransformerConfig) -> Translation:
         """Sorts their tensor names into those we have a place for, those we know and drop, and those nobody knows."""
-        table: dict[str, str | None] = dict(self.pairs(depth))
+        table: dict[str, str | None] = dict(self.pairs(config))
         ours: dict[str, str] = {}
         dropped: list[str] = []
         unknown: list[str] = []
@@ -177,7 +198,7 @@ class Family:
             name = name.replace(old, new)
         return name
 
-    def to_theirs(self, names: Iterable[str], depth: int) -> dict[str, str]:
+    def to_theirs(self, names: Iterable[str], config: TransformerConfig) -> dict[str, str]:
         """Our tensor names to theirs: {ours: theirs}.
 
         Raises:
@@ -185,5 +206,5 @@ class Family:
         """
         if not self.names:
             return {name: name for name in names}
-        table = {ours: theirs for theirs, ours in self.pairs(depth) if ours is not None}
+        table = {ours: theirs for theirs, ours in self.pairs(config) if ours is not None}
         return {name: table[name] for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 from fathom.families.family import Family, Key
 from fathom.model.config import TransformerConfig
@@ -10,7 +10,10 @@ from fathom.model.config import TransformerConfig
 NATIVE = Family(
     model_type="fathom",
     architecture="Fathom",
-    keys=tuple(Key(field.name, field.name) for field in fields(TransformerConfig)),
+    keys=tuple(
+        Key(field.name, field.name, default=field.default, required=field.default is MISSING)
+        for field in fields(TransformerConfig)
+    ),
     constants={},
     fixed={},
 )

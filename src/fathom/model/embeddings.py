@@ -10,14 +10,19 @@ from fathom.model.positions import make_positions
 
 
 class Embeddings(nn.Module):
-    """Token, position and segment vectors, summed, normalised (where norms come after) and dropped out."""
+    """Token, position and segment vectors, summed, normalised (where norms come after), dropped out and, where they have a
+    width of their own, mapped to the model's (Lan et al. 2020, 1909.11942, section 3.1).
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.token = nn.Embedding(config.vocab_size, config.width)
+        width = config.embedding_width or config.width
+        self.token = nn.Embedding(config.vocab_size, width)
         self.position = make_positions(config)
-        self.segment = nn.Embedding(config.segments, config.width) if config.segments else None
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps) if config.norm_position == "after" else nn.Identity()
+        self.segment = nn.Embedding(config.segments, width) if config.segments else None
+        self.norm = nn.LayerNorm(width, eps=config.norm_eps) if config.norm_position == "after" else nn.Identity()
+        self.widen = nn.Identity() if config.embedding_width is None else nn.Linear(width, config.width)
+        self.pad_id, self.padding_position = config.pad_id, config.padding_position
         self.dropout = nn.Dropout(config.dropout)
         self.token_dropout = config.token_dropout
 
@@ -30,6 +35,13 @@ class Embeddings(nn.Module):
         if self.segment is not None:
             hidden = hidden + (self.segment.weight[0] if segment_ids is None else self.segment(segment_ids))
         if self.position is not None:
-            hidden = hidden + self.position(torch.arange(token_ids.shape[1], device=token_ids.device))
-        hidden = self.dropout(self.norm(hidden))
+            hidden = hidden + self.position(self._position_ids(token_ids))
+        hidden = self.widen(self.dropout(self.norm(hidden)))
         return hidden
+
+    def _position_ids(self, token_ids: Tensor) -> Tensor:
+        """(L,), or (B, L) where they depend on what is padding."""
+        if self.padding_position is None:
+            return torch.arange(token_ids.shape[1], device=token_ids.device)
+        real = token_ids != self.pad_id
+        return real.cumsum(dim=1) * real + self.padding_position

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from fathom.model.config import TransformerConfig
+from fathom.model.config import PoolerActivation, TransformerConfig
 from fathom.model.transformer import Transformer, initialise
+
+POOLER_ACTIVATIONS: dict[PoolerActivation, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,  # BERT, RoBERTa
+    "gelu": functional.gelu,  # ELECTRA
+    "relu": functional.relu,  # DistilBERT
+}
 
 
 class Pooler(nn.Module):
-    """One vector a text: the first token's state or the mean over real tokens, then BERT's dense map and tanh if asked."""
+    """One vector a text: the first token's state or the mean over real tokens, then a dense map and an activation if asked."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
         self.dense = nn.Linear(config.width, config.width) if config.pooler else None
+        self.activation = POOLER_ACTIVATIONS[config.pooler_activation]
 
     def forward(self, hidden: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """(B, L, D) -> (B, D); where the first token is pooled, L may be 1."""
@@ -26,7 +36,7 @@ class Pooler(nn.Module):
         else:
             real = (~padding_mask)[..., None].to(hidden.dtype)  # (B, L, 1)
             pooled = (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)  # a row of padding alone gives 0, not NaN
-        return pooled if self.dense is None else torch.tanh(self.dense(pooled))
+        return pooled if self.dense is None else self.activation(self.dense(pooled))
 
 
 class SequenceClassifier(nn.Module):

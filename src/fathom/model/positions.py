@@ -38,8 +38,10 @@ class SinusoidalPositions(nn.Module):
 
 def make_positions(config: TransformerConfig) -> nn.Module | None:
     """The module that `config.positions` names; None where a model has no absolute positions."""
+    width = config.embedding_width or config.width
     if config.positions == "learned":
-        return LearnedPositions(config.max_length, config.width)
+        before = 0 if config.padding_position is None else config.padding_position + 1  # rows that no token uses
+        return LearnedPositions(config.max_length + before, width)
     if config.positions == "sinusoidal":
-        return SinusoidalPositions(config.max_length, config.width)
+        return SinusoidalPositions(config.max_length, width)
     return None

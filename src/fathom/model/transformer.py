@@ -20,7 +20,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.final_norm = nn.LayerNorm(config.width, config.norm_eps) if config.norm_position == "before" else nn.Identity()
         initialise(self, config.initializer_range)
 
@@ -51,12 +51,15 @@ class Transformer(nn.Module):
         *,
         only_first: bool = False,
     ) -> list[Tensor]:
-        """All of them, each (B, L, D): after the embeddings, after each block (the last one after the final norm)."""
+        """All of them, each (B, L, D): after the embeddings, after each step (the last one after the final norm)."""
         hidden = self.embeddings(token_ids, segment_ids)
         bias = None if padding_mask is None else Visibility.padding(padding_mask).score_bias(hidden.dtype)
         states = [hidden]
-        for number, block in enumerate(self.blocks, start=1):
-            hidden = block(hidden, bias, only_first=only_first and number == len(self.blocks))
+        left = self.config.depth * self.config.blocks_in_group
+        for step in self.config.block_order:
+            for number in step:
+                left -= 1
+                hidden = self.blocks[number](hidden, bias, only_first=only_first and left == 0)
             states.append(hidden)
         states[-1] = self.final_norm(hidden)
         return states

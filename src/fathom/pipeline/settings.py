@@ -58,6 +58,7 @@ class ArchitectureSettings(_Closed):
     depth: int = 2
     heads: int = 4
     feed_forward_width: int = 256
+    groups: int | None = Field(default=None, description="of blocks that share their weights (ALBERT); None: nothing is shared")
     activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
     norm_position: Literal["before", "after"] = "before"
     positions: Literal["learned", "sinusoidal", "none"] = "learned"
