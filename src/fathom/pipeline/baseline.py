@@ -6,7 +6,7 @@ It reads no order beyond two neighbouring words, learns in seconds, and is hard 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from fathom.data import Example
 from fathom.errors import DataError
 from fathom.limits.statistics import fit_temperature
 
@@ -75,6 +76,22 @@ def fit_baseline(
     truth = np.array([names.index(label) for label in dev_labels])
     temperature = fit_temperature(_logits(pipeline, dev_texts), truth)
     return Baseline(names, STRENGTHS[best], counted.shape[1], temperature, accuracies[best], pipeline)
+
+
+def baseline_of(train: Iterable[Example], dev: Iterable[Example]) -> Baseline:
+    """The same from labelled examples; of a pair, both texts are read."""
+    train, dev = list(train), list(dev)
+    return fit_baseline(
+        [whole_text(example) for example in train],
+        [example.label or "" for example in train],
+        dev_texts=[whole_text(example) for example in dev],
+        dev_labels=[example.label or "" for example in dev],
+    )
+
+
+def whole_text(example: Example) -> str:
+    """A text and, where there is one, its second text on a line of its own."""
+    return example.text if example.pair is None else f"{example.text}\n{example.pair}"
 
 
 def _logits(pipeline: Pipeline, texts: Sequence[str]) -> np.ndarray:

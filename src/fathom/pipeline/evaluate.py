@@ -20,7 +20,7 @@ from fathom.errors import DataError, ModelFolderError
 from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits import statistics
 from fathom.limits.statistics import ClassScores, Interval, LengthBin, PairedTest, ReliabilityBin
-from fathom.pipeline.baseline import Baseline, fit_baseline
+from fathom.pipeline.baseline import Baseline, baseline_of, whole_text
 from fathom.pipeline.finetune import split_examples
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import FinetuneSettings
@@ -198,7 +198,7 @@ def evaluate_folder(
 def _beside(
     baseline: Baseline, names: list[str], examples: list[Example], labels: np.ndarray, model_correct: np.ndarray
 ) -> tuple[BaselineScore, np.ndarray]:
-    found = baseline.predict_proba([_whole_text(example) for example in examples])
+    found = baseline.predict_proba([whole_text(example) for example in examples])
     probabilities = np.zeros((len(examples), len(names)))
     for column, name in enumerate(baseline.labels):
         if name in names:
@@ -224,17 +224,7 @@ def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:
             expected=f"training texts with the SHA-256 {made_by.data['train'][:12]}…",
             do="leave --baseline out",
         )
-    train, dev = list(parts.train), list(parts.dev)
-    return fit_baseline(
-        [_whole_text(example) for example in train],
-        [example.label or "" for example in train],
-        dev_texts=[_whole_text(example) for example in dev],
-        dev_labels=[example.label or "" for example in dev],
-    )
-
-
-def _whole_text(example: Example) -> str:
-    return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+    return baseline_of(parts.train, parts.dev)
 
 
 def _league(made_by: MadeBy | None) -> str:

@@ -23,7 +23,7 @@ from fathom.folders import machine_errors, refuse_existing, write_text_atomicall
 from fathom.inference import Predictor
 from fathom.limits.comparison import Comparison, Data, Making, Training, compare
 from fathom.limits.report import render_report
-from fathom.pipeline.baseline import Baseline, fit_baseline
+from fathom.pipeline.baseline import Baseline, baseline_of
 from fathom.pipeline.evaluate import evaluate
 from fathom.pipeline.finetune import FinetuneResult, finetune
 from fathom.pipeline.seen import SeenTexts
@@ -86,7 +86,7 @@ def quickstart(
     test = parts["test"]
 
     listener.on_message("fitting a bag of words")
-    baseline = _fit_baseline(parts)
+    baseline = baseline_of(parts["train"], parts["dev"])
     listener.on_message(f"bag of words: {100 * baseline.dev_accuracy:.1f} % right on the dev part")
 
     listener.on_message("fine-tuning the packaged MiniLM")
@@ -165,16 +165,6 @@ def _split(seed: int) -> dict[str, list[Example]]:
     for example, part in zip(examples, assigned, strict=True):
         parts[part].append(example)
     return parts
-
-
-def _fit_baseline(parts: dict[str, list[Example]]) -> Baseline:
-    train, dev = parts["train"], parts["dev"]
-    return fit_baseline(
-        [example.text for example in train],
-        [example.label or "" for example in train],
-        dev_texts=[example.text for example in dev],
-        dev_labels=[example.label or "" for example in dev],
-    )
 
 
 def _describe(tuned: FinetuneResult) -> str:
