@@ -1,5 +1,6 @@
 """Every encoder family beside Hugging Face's, weight for weight, in one battery: a family is a row of ROWS."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -219,3 +220,33 @@ def test_albert_shares_what_it_says_and_its_gradients_are_sums() -> None:
 def test_albert_groups_that_do_not_fit_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected"):
         TransformerConfig(vocab_size=9, width=8, depth=4, heads=2, feed_forward_width=12, max_length=9, **changes)
+
+
+def test_sharded_weights_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    model = reference("bert")
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    tokenizer().save(tmp_path)
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    token_ids, padding = batch(0)
+    with torch.no_grad():
+        expected = model(token_ids, (~padding).long()).logits
+        torch.testing.assert_close(load_model(tmp_path).model(token_ids, padding), expected, atol=1e-4, rtol=0)
+    index = tmp_path / "model.safetensors.index.json"
+    kept, listed = index.read_text(), json.loads(index.read_text())
+    listed["weight_map"]["bert.pooler.dense.bias"] = "../elsewhere.safetensors"
+    index.write_text(json.dumps(listed))
+    with pytest.raises(ModelFolderError, match=r"lacks '\.\./elsewhere\.safetensors'"):
+        load_model(tmp_path)
+    listed["weight_map"]["bert.pooler.dense.bias"] = shards[0].name
+    listed["weight_map"]["sparkle"] = shards[0].name
+    index.write_text(json.dumps(listed))
+    with pytest.raises(ModelFolderError, match="disagree about sparkle"):
+        load_model(tmp_path)
+    index.write_text("[]")
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        load_model(tmp_path)
+    index.write_text(kept)
+    shards[1].unlink()
+    with pytest.raises(ModelFolderError, match=shards[1].name):
+        load_model(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,34 +13,86 @@ from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError
 from fathom.families import Family
+from fathom.folders import sha256_of_file
 from fathom.model import TransformerConfig
 
 WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "pytorch_model.pt")
 NEW_HEAD = ("classifier.", "pooler.")  # what a model may start afresh for a new task
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a model folder, by the names they have in the file.
+    """The tensors of a model folder, by the names they have in its files.
 
     Raises:
-        ModelFolderError: no safetensors file, only a pickle (never read: loading one runs code), or a damaged file.
+        ModelFolderError: as for `weight_files`, or a damaged file.
     """
-    path = folder / WEIGHTS
-    if not path.is_file():
-        found = sorted(entry.name for entry in folder.iterdir())
-        if any(name in PICKLES or name.startswith("pytorch_model-") for name in found):
-            raise ModelFolderError(
-                f"{folder} holds its weights only as a pickle, and reading a pickle can run any code in it",
-                expected=WEIGHTS,
-                do="convert it with safetensors' own tool (the Space safetensors/convert, or `transformers`: "
-                "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) on a machine where you trust the file",
-            )
+    tensors: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        tensors |= _read_file(path)
+    if not (folder / WEIGHTS).is_file() and (misplaced := sorted(tensors.keys() ^ _places(folder).keys())):
         raise ModelFolderError(
-            f"{folder} has no {WEIGHTS}; it holds {', '.join(found) or 'nothing'}",
-            expected=WEIGHTS,
-            do="restore the file, under its own name, or point to the right folder",
+            f"{INDEX} and the files of {folder} disagree about {', '.join(misplaced[:8])}",
+            expected="an index that belongs to these files",
+            do="download the folder again",
         )
+    return tensors
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """model.safetensors, or the files that an index lists (which Hugging Face's library writes for large models).
+
+    Raises:
+        ModelFolderError: none there, some missing, or only a pickle (never read: loading one runs code).
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    found = sorted(entry.name for entry in folder.iterdir())
+    if INDEX in found:
+        names = sorted(set(_places(folder).values()))
+        absent = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+        if absent:
+            raise ModelFolderError(
+                f"{folder} lacks {', '.join(map(repr, absent))}, which {INDEX} lists",
+                expected=f"all {len(names)} files beside the index",
+                do="download the folder again",
+            )
+        return [folder / name for name in names]
+    if any(name in PICKLES or name.startswith("pytorch_model-") for name in found):
+        raise ModelFolderError(
+            f"{folder} holds its weights only as a pickle, and reading a pickle can run any code in it",
+            expected=WEIGHTS,
+            do="convert it with safetensors' own tool (the Space safetensors/convert, or `transformers`: "
+            "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) on a machine where you trust the file",
+        )
+    raise ModelFolderError(
+        f"{folder} has no {WEIGHTS}; it holds {', '.join(found) or 'nothing'}",
+        expected=WEIGHTS,
+        do="restore the file, under its own name, or point to the right folder",
+    )
+
+
+def hash_of_weights(folder: Path) -> str:
+    """SHA-256 of model.safetensors, or of the sums of several files."""
+    sums = [sha256_of_file(path) for path in weight_files(folder)]
+    return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+def _places(folder: Path) -> dict[str, str]:
+    """Which tensor is in which file."""
+    try:
+        places: dict[str, str] = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        if not all(isinstance(name, str) for name in places.values()):
+            raise TypeError("file names must be text")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(
+            f"{folder / INDEX} cannot be read: {error!r}", expected="a JSON object whose weight_map says which tensor is where"
+        ) from error
+    return places
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:

@@ -55,7 +55,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
     from fathom.checkpoint.about import ABOUT, MADE_BY, About, MadeBy, read_json
     from fathom.checkpoint.model_folder import CONFIG, folder_labels
-    from fathom.checkpoint.weights import WEIGHTS
+    from fathom.checkpoint.weights import WEIGHTS, weight_files
     from fathom.errors import ModelFolderError
     from fathom.folders import verify_folder
 
@@ -64,10 +64,12 @@ def describe(folder: Path) -> dict[str, Any]:
     made_by = read_json(folder / MADE_BY, MadeBy) if (folder / MADE_BY).is_file() else None
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        with safe_open(folder / WEIGHTS, framework="numpy") as weights:
-            tensors = [weights.get_slice(name) for name in weights.keys()]  # noqa: SIM118 (not a mapping)
-            # whole numbers are tables such as BERT's position_ids, not parameters
-            parameters = sum(math.prod(part.get_shape()) for part in tensors if "F" in part.get_dtype())
+        parameters = 0
+        for path in weight_files(folder):
+            with safe_open(path, framework="numpy") as weights:
+                tensors = [weights.get_slice(name) for name in weights.keys()]  # noqa: SIM118 (not a mapping)
+                # whole numbers are tables such as BERT's position_ids, not parameters
+                parameters += sum(math.prod(part.get_shape()) for part in tensors if "F" in part.get_dtype())
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelFolderError(
             f"{folder} cannot be read: {error}", expected=f"a {CONFIG} in JSON and {WEIGHTS} in safetensors"

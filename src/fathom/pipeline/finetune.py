@@ -25,7 +25,7 @@ from torch import nn
 import fathom
 from fathom.checkpoint import About, MadeBy, load_model, machine, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import model_card
-from fathom.checkpoint.weights import WEIGHTS
+from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
     Example,
     TokenizedDataset,
@@ -290,7 +290,7 @@ def _start(
     notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
     if settings.max_length > loaded.model.config.max_length:
         notes.append(f"the model reads at most {loaded.model.config.max_length} tokens; max_length was lowered to that")
-    return loaded.model, tokenizer, {"model": sha256_of_file(folder / WEIGHTS)}, notes
+    return loaded.model, tokenizer, {"model": hash_of_weights(folder)}, notes
 
 
 def _start_from_scratch(
