@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fathom.data import Example
 from fathom.errors import DataError
 from fathom.limits.statistics import fit_temperature
+from fathom.text.splitting import WORD
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)  # scikit-learn's C: the larger, the less the weights are held back
-_WORD = r"[\u3040-\u30ff\u3400-\u9fff]|\w+"  # Japanese and Chinese put no space between words: each character is one
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fit_baseline(
             f"the dev part has labels that the training part has not: {', '.join(unknown)}",
             expected="the labels of the training part",
         )
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
     try:
         counted, dev_counted = vectorizer.fit_transform(texts), vectorizer.transform(dev_texts)
     except ValueError as error:

@@ -26,7 +26,7 @@ from fathom.limits.report import render_report
 from fathom.pipeline.baseline import Baseline, baseline_of
 from fathom.pipeline.evaluate import evaluate
 from fathom.pipeline.finetune import FinetuneResult, finetune
-from fathom.pipeline.seen import SeenTexts
+from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import FinetuneSettings, validate_settings
 from fathom.training import Listener, SilentListener
 from fathom.training.loop import METRICS
@@ -108,9 +108,7 @@ def quickstart(
         ) from stop
 
     listener.on_message(f"answering {len(test):,} texts of the test part")
-    seen = SeenTexts(())
-    for example in (*parts["train"], *parts["dev"]):
-        seen.add(example)
+    seen = SeenTexts.load(folder / SEEN)
     evaluation, answers = evaluate(tuned.predictor, test, seen=seen, baseline=baseline)
     assert answers.baseline is not None
     shown = tuned.predictor.predict(SENTENCES)

@@ -12,9 +12,9 @@ from typing import Any
 from fathom.folders import write_folder
 from fathom.pipeline.settings import VocabularySettings
 from fathom.text import Tokenizer, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.text.splitting import WORD
 
 SAMPLE = 2_000  # texts on which the fit is measured
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+")  # Chinese and Japanese put no blanks: a character is a word
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def measure_fit(tokenizer: Tokenizer, texts: Iterable[str]) -> Fit:
             example = example or [tokenizer.id_to_token(token) for token in ids[:24]]
             rows += 1
             tokens += len(ids)
-            words += len(_WORD.findall(text))
+            words += len(re.findall(WORD, text))
             characters += len(text)
             unknown += sum(token == tokenizer.unknown_id for token in ids)
     return Fit(

@@ -15,6 +15,8 @@ from fathom.errors import MissingExtraError, SettingsError
 
 Span = tuple[int, int]
 
+WORD = r"[\u3040-\u30ff\u3400-\u9fff]|\w+"  # Japanese and Chinese put no space between words: each character is one
+
 
 class Splitter(Protocol):
     """Gives the words of a text as (start, end) character positions, in order, not overlapping."""
