@@ -173,7 +173,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 tokenizer=predictor.tokenizer,
                 about=predictor.about,
                 made_by=self.made_by_,
-                card=model_card(target.name, predictor.model, predictor.about, self.made_by_),
+                card=model_card(target.name, predictor.classifier, predictor.about, self.made_by_),
                 files={METRICS: self._metrics},
                 writers={SEEN: self._seen.save},
                 overwrite=overwrite,

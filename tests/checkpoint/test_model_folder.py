@@ -96,7 +96,7 @@ def test_tensors_that_do_not_fit_are_all_in_one_error(folder: Path) -> None:
         load_model(folder)
     text = str(caught.value)
     assert "unexpected: surprise" in text
-    assert "missing: pooler.dense.bias" in text
+    assert "missing: pooler.layer.dense.bias" in text
     assert "wrong shape: classifier.weight is [3, 16], expected [2, 16]" in text
 
 

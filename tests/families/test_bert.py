@@ -1,4 +1,4 @@
-"""BERT beside Hugging Face's, weight for weight: small random models, everything switched on, and the packaged MiniLM."""
+"""What is BERT's own: its configuration, the spelling of its first checkpoints, and the packaged MiniLM."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForPreTraining, BertForSequenceClassification
+from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
 
-from fathom.checkpoint import known_models, load_model, save_model
-from fathom.checkpoint.about import About, MadeBy, machine
+from fathom.checkpoint import known_models, load_model
 from fathom.errors import ModelFolderError
 from fathom.families import BERT, NATIVE
 from fathom.model import TransformerConfig
@@ -45,53 +44,14 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return token_ids.masked_fill(padding, 0), padding, torch.randint(0, 2, (4, 20))
 
 
-@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
-def test_bert_hidden_states_logits_and_gradients_equal_the_reference(tmp_path: Path, activation: str) -> None:
-    reference = theirs(hidden_act=activation)
-    ours = load_model(saved(reference, tmp_path)).model
-    token_ids, padding, segments = batch()
-    out = reference(token_ids, (~padding).long(), segments, output_hidden_states=True)
-    states = ours.transformer.hidden_states(token_ids, padding, segments)
-    real = ~padding
-    for their_state, our_state in zip(out.hidden_states, states, strict=True):
-        torch.testing.assert_close(our_state[real], their_state[real], atol=1e-4, rtol=0)
-    logits = ours(token_ids, padding, segments)
-    torch.testing.assert_close(logits, out.logits, atol=1e-4, rtol=0)
-    labels = torch.tensor([0, 2, 1, 2])
-    torch.nn.functional.cross_entropy(out.logits, labels).backward()
-    torch.nn.functional.cross_entropy(logits, labels).backward()
-    gradients = dict(reference.named_parameters())
-    names = BERT.to_theirs(ours.state_dict(), ours.config)
-    for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, gradients[names[name]].grad, atol=1e-3, rtol=0, msg=name)
-
-
-def test_bert_folder_goes_there_and_back_byte_for_byte(tmp_path: Path) -> None:
-    reference = theirs()
-    loaded = load_model(saved(reference, tmp_path / "theirs"))
-    metrics = {"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}}
-    made_by = MadeBy(command="test", version="0", seed=0, data={}, machine=machine(), seconds=0, settings={}, metrics=metrics)
-    about = About(labels=loaded.labels, max_length=40)
-    save_model(tmp_path / "ours", model=loaded.model, tokenizer=loaded.tokenizer, about=about, made_by=made_by, card="# card\n")
-    back = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
-    assert back.config.id2label == {0: "bad", 1: "fair", 2: "good"}
-    for name, tensor in reference.state_dict().items():
-        assert torch.equal(back.state_dict()[name], tensor), name
-    token_ids, padding, _ = batch()
-    again = load_model(tmp_path / "ours")
-    assert again.about == about
-    with torch.no_grad():
-        theirs_now = back(token_ids, (~padding).long()).logits
-        torch.testing.assert_close(again.model(token_ids, padding), theirs_now, atol=1e-4, rtol=0)
-
-
 def test_bert_of_a_pretraining_checkpoint_drops_its_heads_and_starts_a_new_one(tmp_path: Path) -> None:
     model = theirs()
     saved(BertForPreTraining(BertConfig(**{**model.config.to_dict(), "architectures": None})), tmp_path)
     loaded = load_model(tmp_path, labels=["a", "b"])
     assert loaded.made == ["classifier.weight", "classifier.bias"]
+    assert load_model(tmp_path).task == "pretraining"
     with pytest.raises(ModelFolderError, match=r"missing: classifier\.weight"):
-        load_model(tmp_path)
+        load_model(tmp_path, task="sequence")
 
 
 @pytest.mark.parametrize("key", ["position_embedding_type", "is_decoder", "hidden_act"])

@@ -125,7 +125,7 @@ def test_load_says_what_is_wrong(tmp_path: Path) -> None:
         fathom.load(tmp_path / "none")
     with pytest.raises(SettingsError, match="abacus"):
         fathom.load(model_folder(tmp_path / "m"), device="abacus")
-    with pytest.raises(ModelFolderError, match="says nothing about labels"):
+    with pytest.raises(ModelFolderError, match="without a head for any task"):
         fathom.load("minilm")
 
 

@@ -6,16 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
-from fathom.model import Attention, Visibility
+from fathom.model import Attention, View, Visibility
 from tests.tiny import config
 
 
 def by_the_formula(attention: Attention, hidden: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """softmax(QKᵀ/√d_k + bias)V, one head after the other, concatenated and mapped: the guide's section 4.1."""
     queries, keys, values = attention.query(hidden), attention.key(hidden), attention.value(hidden)
-    size = queries.shape[-1] // attention.heads
-    heads = []
-    for head in range(attention.heads):
+    size, heads = attention.size_of_head, []
+    for head in range(queries.shape[-1] // size):
         part = slice(head * size, (head + 1) * size)
         scores = queries[..., part] @ keys[..., part].transpose(1, 2) / math.sqrt(size)
         if bias is not None:
@@ -39,7 +38,7 @@ def test_attention_with_visibility_equals_the_formula_and_torch() -> None:
     padding[0, 4:] = True
     visibility = Visibility.padding(padding) & Visibility.causal(7, 7)
     bias = visibility.score_bias(torch.float32)
-    found = attention(hidden, bias)
+    found = attention(hidden, view=View(bias))
     torch.testing.assert_close(found, by_the_formula(attention, hidden, bias), atol=1e-5, rtol=0)
     q, k, v = (map_(hidden).view(3, 7, 2, 8).transpose(1, 2) for map_ in (attention.query, attention.key, attention.value))
     theirs = scaled_dot_product_attention(q, k, v, attn_mask=visibility.visible)
@@ -50,7 +49,7 @@ def test_attention_of_a_row_that_sees_nothing_is_finite_and_so_is_its_gradient()
     attention = Attention(config())
     hidden = torch.randn(2, 5, 16, requires_grad=True)
     padding = torch.tensor([[True] * 5, [False] * 5])
-    found = attention(hidden, Visibility.padding(padding).score_bias(torch.float32))
+    found = attention(hidden, view=View(Visibility.padding(padding).score_bias(torch.float32)))
     found.sum().backward()
     assert torch.isfinite(found).all()
     assert hidden.grad is not None
@@ -63,11 +62,11 @@ def test_attention_without_positions_does_not_know_the_order() -> None:
     torch.testing.assert_close(attention(hidden)[:, order], attention(hidden[:, order]), atol=1e-6, rtol=0)
 
 
-def test_attention_to_a_context_takes_keys_and_values_from_it() -> None:
+def test_attention_to_another_sequence_takes_keys_and_values_from_it() -> None:
     torch.manual_seed(0)
     attention, hidden, context = Attention(config()).eval(), torch.randn(2, 3, 16), torch.randn(2, 6, 16)
-    assert attention(hidden, None, context).shape == (2, 3, 16)
-    torch.testing.assert_close(attention(context[:, :1], None, context), attention(context)[:, :1], atol=1e-6, rtol=0)
+    assert attention(hidden, context).shape == (2, 3, 16)
+    torch.testing.assert_close(attention(context[:, :1], context), attention(context)[:, :1], atol=1e-6, rtol=0)
 
 
 def test_attention_gradient_is_that_of_finite_differences() -> None:

@@ -12,12 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fathom.errors import ModelFolderError
+from fathom.model import Task
 
 ABOUT = "fathom.json"
 MADE_BY = "made_by.json"
+CLASSIFIERS = ("sequence", "token")  # tasks with labels
 
 
 class _Closed(BaseModel):
@@ -28,13 +30,19 @@ class About(_Closed):
     """fathom.json: what Hugging Face's configuration has no key for."""
 
     version: Literal[1] = 1
-    task: Literal["sequence"] = "sequence"
-    labels: list[str] = Field(min_length=2)  # by class number
+    task: Task = "sequence"
+    labels: list[str] = []  # of classifiers, by class number
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before the softmax (Guo et al. 2017)
     max_length: int = Field(ge=3)  # tokens the model was trained to read at once
     long_text: Literal["head", "head+tail", "windows"] = "head"  # what happens to longer texts
     stride: int = Field(default=64, ge=0)  # tokens that neighbouring windows share
     parents: dict[str, str] = {}  # {"model": SHA-256 of the weights it started from, …}
+
+    @model_validator(mode="after")
+    def _classes(self) -> About:
+        if self.task in CLASSIFIERS and len(self.labels) < 2:
+            raise ValueError(f"labels are {self.labels!r}, expected at least two, by class number")
+        return self
 
 
 class MadeBy(_Closed):

@@ -18,8 +18,9 @@ _LONG_TEXT = {
 
 def model_card(name: str, model: SequenceClassifier, about: About, made_by: MadeBy) -> str:
     """The card: what the model answers, what it was measured at, how it was made and how to use it."""
+    native = family_of(model.config, about.task) is NATIVE
     header = {
-        "library_name": "fathom-lm" if family_of(model.config) is NATIVE else "transformers",
+        "library_name": "fathom-lm" if native else "transformers",
         "pipeline_tag": "text-classification",
         "tags": ["fathom"],
     }
@@ -27,7 +28,7 @@ def model_card(name: str, model: SequenceClassifier, about: About, made_by: Made
     dev, facts = made_by.metrics["dev"], made_by.metrics["facts"]
     loading = (
         "Hugging Face's library has no name for this architecture (`model_type: fathom`): load it with fathom."
-        if family_of(model.config) is NATIVE
+        if native
         else "`transformers.AutoModelForSequenceClassification` loads this folder as it is."
     )
     return f"""---

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fathom.checkpoint.about import ABOUT, MADE_BY, About, MadeBy, read_json, to_json
+from fathom.checkpoint.about import ABOUT, CLASSIFIERS, MADE_BY, About, MadeBy, read_json, to_json
 from fathom.checkpoint.weights import WEIGHTS, fill_model, read_weights, write_weights
 from fathom.errors import ModelFolderError
 from fathom.families import FAMILIES, NATIVE, Family
 from fathom.folders import verify_folder, write_folder
-from fathom.model import SequenceClassifier, TransformerConfig
+from fathom.model import Model, Task, TransformerConfig, make_model
 from fathom.text import Tokenizer
 
 CONFIG = "config.json"
@@ -27,20 +27,30 @@ CONFIG = "config.json"
 class LoadedModel:
     """What a folder holds."""
 
-    model: SequenceClassifier
+    model: Model
+    task: Task
     tokenizer: Tokenizer
-    labels: list[str]  # by class number
+    labels: list[str]  # of classifiers, by class number
     about: About | None  # None: a folder that fathom did not write
     made: list[str]  # tensors that were started afresh
 
 
-def load_model(folder: Path, *, labels: list[str] | None = None, training: Mapping[str, Any] | None = None) -> LoadedModel:
+def load_model(
+    folder: Path,
+    *,
+    task: Task | None = None,
+    labels: list[str] | None = None,
+    allow_new_head: bool = False,
+    training: Mapping[str, Any] | None = None,
+) -> LoadedModel:
     """Reads a model folder, ours or Hugging Face's.
 
     Args:
         folder: as `resolve_model` gives it.
-        labels: the classes of a new task. The head is then taken over if it fits and started afresh if not.
-            None: the folder must be a whole classifier.
+        task: what the model is for; None: what the folder says or, with `labels`, "sequence".
+        labels: the classes of a new task. A head that the folder has for the same task and the same labels is taken over.
+            Where it has none, one is started afresh.
+        allow_new_head: also start a head afresh where the folder has one that does not fit.
         training: fields of `TransformerConfig` to set before loading; for probabilities of dropout.
 
     Returns:
@@ -48,7 +58,7 @@ def load_model(folder: Path, *, labels: list[str] | None = None, training: Mappi
 
     Raises:
         ModelFolderError: damaged or missing files, unknown or unsupported configuration keys, tensors that do not fit, a
-            tokenizer that does not fit.
+            tokenizer that does not fit, no head for the task.
     """
     verify_folder(folder)
     raw = _read_config(folder)
@@ -69,17 +79,44 @@ def load_model(folder: Path, *, labels: list[str] | None = None, training: Mappi
             do="restore the tokenizer.json that the model was trained with",
         )
     about = read_json(folder / ABOUT, About) if (folder / ABOUT).is_file() else None
-    new_task = labels is not None
-    labels = labels if labels is not None else folder_labels(raw, about, folder)
-    model = SequenceClassifier(config, len(labels))
-    made = fill_model(model, read_weights(folder), family=family, config=config, new_head=new_task, source=str(folder))
-    return LoadedModel(model.eval(), tokenizer, labels, about, made)
+    held = about.task if about is not None else family.task_of(raw.get("architectures") or [])
+    task = task or ("sequence" if labels is not None else held)
+    if task is None:
+        raise ModelFolderError(
+            f"{folder} holds a bare {raw['model_type']!r} model, without a head for any task",
+            expected="a model that classifies, tags, extracts or writes",
+            do=f"fine-tune it first: fathom finetune DATA --model {folder} --output NEW",
+        )
+    if task not in family.heads:
+        raise ModelFolderError(
+            f"a {raw['model_type']!r} model has no head for the task {task!r}", expected=f"one of {', '.join(family.heads)}"
+        )
+    fresh = allow_new_head or (labels is not None and held != task)
+    known = folder_labels(raw, about, folder) if task in CLASSIFIERS and (labels is None or held == task) else labels or []
+    labels = known if labels is None else labels
+    if held == task and labels != known and not allow_new_head:
+        raise ModelFolderError(
+            f"{folder} already classifies, into {_some(known)}, and the data has {_some(labels)}",
+            expected="the labels that its head was trained for, or a base model",
+            do="add --allow-new-head to put a fresh head in its place",
+        )
+    model = make_model(task, config, len(labels))
+    translation = family.to_ours(read_weights(folder), config, task)
+    if held not in (None, task) or labels != known:
+        kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
+        translation = replace(translation, ours=kept)
+    made = fill_model(model, translation, config=config, new_head=fresh, source=str(folder))
+    return LoadedModel(model.eval(), task, tokenizer, labels, about, made)
+
+
+# what a head ends in: never taken over from a model for another task or other labels, even where the shape would fit
+_LAST_MAPS = ("classifier.", "span.", "relation.", "detector.")
 
 
 def save_model(
     folder: Path,
     *,
-    model: SequenceClassifier,
+    model: Model,
     tokenizer: Tokenizer,
     about: About,
     made_by: MadeBy,
@@ -101,17 +138,19 @@ def save_model(
         FathomError: the folder exists and `overwrite` is not set, or it was not written by fathom.
         MachineError: the disk is full or read-only.
     """
-    family = family_of(model.config)
-    names = {str(number): label for number, label in enumerate(about.labels)}
+    family = family_of(model.config, about.task)
     config = family.write_config(model.config) | {
-        "architectures": [f"{family.architecture}ForSequenceClassification"],
-        "id2label": names,
-        "label2id": {label: int(number) for number, label in names.items()},
-        "problem_type": "single_label_classification",
+        "architectures": [f"{family.architecture}{family.heads[about.task].suffix}"],
+        **{role: token for role, token in _special_ids(tokenizer).items() if token is not None},
     }
-    theirs = family.to_theirs(model.state_dict(), model.config)
+    if about.task in CLASSIFIERS:
+        names = {str(number): label for number, label in enumerate(about.labels)}
+        config |= {"id2label": names, "label2id": {label: int(number) for number, label in names.items()}}
+    if about.task == "sequence":
+        config["problem_type"] = "single_label_classification"
+    theirs = family.to_theirs(model.state_dict(), model.config, about.task)
     with write_folder(folder, overwrite=overwrite) as temporary:
-        write_weights(temporary / WEIGHTS, {theirs[name]: tensor for name, tensor in model.state_dict().items()})
+        write_weights(temporary / WEIGHTS, theirs)
         tokenizer.save(temporary)
         texts = {CONFIG: to_json(config), ABOUT: to_json(about), MADE_BY: to_json(made_by), "README.md": card}
         for name, text in (texts | dict(files or {})).items():
@@ -120,9 +159,9 @@ def save_model(
             write(temporary / name)
 
 
-def family_of(config: TransformerConfig) -> Family:
-    """The family that a configuration is saved as."""
-    published = (family for family in FAMILIES.values() if family is not NATIVE)
+def family_of(config: TransformerConfig, task: Task) -> Family:
+    """The family that a model is saved as."""
+    published = (family for family in FAMILIES.values() if family is not NATIVE and task in family.heads)
     return next((family for family in published if family.can_express(config)), NATIVE)
 
 
@@ -138,6 +177,15 @@ def folder_labels(raw: Mapping[str, Any], about: About | None, folder: Path) -> 
             do=f"fine-tune it first: fathom finetune DATA --model {folder} --output NEW",
         )
     return [str(names[str(number)]) for number in range(len(names))]
+
+
+def _special_ids(tokenizer: Tokenizer) -> dict[str, int | None]:
+    """Where a text starts and ends, which Hugging Face's library reads from config.json."""
+    return {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
+
+
+def _some(labels: list[str]) -> str:
+    return ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
 
 
 _TASK_KEYS = frozenset({"id2label", "label2id", "problem_type", "architectures", "model_type", "num_labels"})

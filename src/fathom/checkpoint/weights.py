@@ -7,19 +7,20 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError
-from fathom.families import Family
+from fathom.families.family import Translation
 from fathom.folders import sha256_of_file
 from fathom.model import TransformerConfig
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "pytorch_model.pt")
-NEW_HEAD = ("classifier.", "pooler.")  # what a model may start afresh for a new task
+STACK = ("transformer.", "encoder.", "decoder.")  # where a model's stacks are; anything else is its head
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -112,15 +113,15 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def fill_model(
-    model: nn.Module, tensors: Mapping[str, Tensor], *, family: Family, config: TransformerConfig, new_head: bool, source: str
+    model: nn.Module, translation: Translation, *, config: TransformerConfig, new_head: bool, source: str
 ) -> list[str]:
     """Copies tensors into a model, strictly.
 
     Args:
         model: filled in place; its parameters keep their type.
-        tensors: by the family's names.
-        new_head: tensors of the head (`classifier.…`, `pooler.…`) that are missing, or whose shape differs, keep their
-            fresh values instead of being an error.
+        translation: the tensors, by our names.
+        new_head: tensors of the head (all but the stack's) that are missing, or whose shape differs, keep their fresh
+            values instead of being an error.
         source: what the error calls the tensors' origin.
 
     Returns:
@@ -129,33 +130,32 @@ def fill_model(
     Raises:
         ModelFolderError: missing, unexpected and wrong-shape tensors, all of them in one message.
     """
-    translation = family.to_ours(tensors, config)
-    given = {ours: tensors[theirs] for theirs, ours in translation.ours.items()}
-    wanted = model.state_dict(keep_vars=True)
+    given, wanted = translation.ours, model.state_dict(keep_vars=True)
     complaints = [f"unexpected: {name}" for name in translation.unknown]
-    made = []
+    made, fitting = [], {}
     for name, target in wanted.items():
-        fresh_allowed = new_head and name.startswith(NEW_HEAD)
-        if name not in given:
-            if fresh_allowed:
-                made.append(name)
-            else:
-                complaints.append(f"missing: {name}")
-        elif given[name].shape != target.shape:
-            if fresh_allowed:
-                made.append(name)
-            else:
-                shapes = f"{list(given[name].shape)}, expected {list(target.shape)}"
-                complaints.append(f"wrong shape: {name} is {shapes}")
+        fresh_allowed = new_head and not name.startswith(STACK)
+        if name in given and given[name].shape == target.shape:
+            fitting[name] = given[name]
+        elif fresh_allowed:
+            made.append(name)
+        elif name not in given:
+            complaints.append(f"missing: {name}")
         else:
-            target.data.copy_(given[name])
-    unused = [f"unexpected: {name}" for name in given if name not in wanted and not (new_head and name.startswith(NEW_HEAD))]
-    complaints.extend(unused)
+            complaints.append(f"wrong shape: {name} is {list(given[name].shape)}, expected {list(target.shape)}")
+    for name in given.keys() - wanted.keys():
+        copied = name == "output.weight" and config.tied
+        if not (copied or name.startswith("pooler.") or (new_head and not name.startswith(STACK))):
+            complaints.append(f"unexpected: {name}")
     if complaints:
         raise ModelFolderError(
-            f"the weights of {source} do not fit the model that its config.json describes:\n    " + "\n    ".join(complaints),
+            f"the weights of {source} do not fit the model that its config.json describes:\n    "
+            + "\n    ".join(sorted(complaints, key=lambda line: line.partition(":")[0])),
             expected=f"exactly the {len(wanted)} tensors of the model",
             do="point to a folder whose files belong together"
-            + ("" if new_head else ", or fine-tune the model first, which starts a fresh head"),
+            + ("" if new_head else ", or start a fresh head: fathom finetune … --allow-new-head"),
         )
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            wanted[name].copy_(tensor)
     return made

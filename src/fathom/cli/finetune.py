@@ -32,6 +32,9 @@ def finetune(
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better one.")] = None,
     checkpoint_minutes: Annotated[float | None, typer.Option(help="Minutes between checkpoints. [default: 5]")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]")] = None,
+    allow_new_head: Annotated[
+        bool, typer.Option("--allow-new-head", help="Replace the head of a model that classifies into other labels.")
+    ] = False,
     assign: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as training.schedule=wsd.")
     ] = None,
@@ -54,6 +57,7 @@ def finetune(
     flags = {
         "data": data,
         "model": model,
+        "allow_new_head": allow_new_head or None,
         "columns": {"text": text, "label": label, "pair": pair, "group": group, "exclude": exclude},
         "max_length": max_length,
         "long_text": long_text,

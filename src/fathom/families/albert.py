@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fathom.families.bert import CONSTANTS, FIXED, KEYS, SPECIAL_IDS
-from fathom.families.family import Family, Key
+from fathom.families.bert import CLASSIFIER, CONSTANTS, FIXED, KEYS, SPAN, SPECIAL_IDS, masked_names
+from fathom.families.family import Family, Head, Key
 
 _BLOCK = "albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}."
+_MASKED = masked_names("predictions.dense", "predictions.LayerNorm", "predictions.bias", "predictions.decoder")
 _OF_ITS_OWN = {"embedding_width", "groups", "blocks_in_group"}
 
 ALBERT = Family(
@@ -24,7 +25,7 @@ ALBERT = Family(
     fixed=FIXED,
     # of the published files; none changes what a model computes
     ignored=SPECIAL_IDS | {"down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"},
-    base_prefix="albert.",
+    prefix="albert.",
     names=(
         ("albert.embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
         ("albert.embeddings.position_embeddings.weight", "transformer.embeddings.position.weight"),
@@ -50,19 +51,21 @@ ALBERT = Family(
         (_BLOCK + "ffn_output.bias", "transformer.blocks.{}.feed_forward.down.bias"),
         (_BLOCK + "full_layer_layer_norm.weight", "transformer.blocks.{}.norm_after_feed_forward.weight"),
         (_BLOCK + "full_layer_layer_norm.bias", "transformer.blocks.{}.norm_after_feed_forward.bias"),
-        ("albert.pooler.weight", "pooler.dense.weight"),
-        ("albert.pooler.bias", "pooler.dense.bias"),
-        ("classifier.weight", "classifier.weight"),
-        ("classifier.bias", "classifier.bias"),
-        # the pre-training heads, which a classifier does not use
-        ("predictions.bias", None),
-        ("predictions.dense.weight", None),
-        ("predictions.dense.bias", None),
-        ("predictions.LayerNorm.weight", None),
-        ("predictions.LayerNorm.bias", None),
-        ("predictions.decoder.weight", None),
-        ("predictions.decoder.bias", None),
-        ("sop_classifier.classifier.weight", None),
-        ("sop_classifier.classifier.bias", None),
+        ("albert.pooler.weight", "pooler.layer.dense.weight"),
+        ("albert.pooler.bias", "pooler.layer.dense.bias"),
     ),
+    heads={
+        "sequence": Head("ForSequenceClassification", CLASSIFIER),
+        "token": Head("ForTokenClassification", CLASSIFIER),
+        "span": Head("ForQuestionAnswering", SPAN),
+        "masked": Head("ForMaskedLM", _MASKED),
+        "pretraining": Head(
+            "ForPreTraining",
+            (
+                *_MASKED,
+                ("sop_classifier.classifier.weight", "relation.weight"),
+                ("sop_classifier.classifier.bias", "relation.bias"),
+            ),
+        ),
+    },
 )

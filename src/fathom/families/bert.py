@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fathom.families.family import Family, Key
+from typing import Any
+
+from fathom.families.family import Family, Head, Key, Line, constants
 
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -14,7 +16,7 @@ ACTIVATIONS = {
 }
 
 
-def encoder_names(prefix: str) -> tuple[tuple[str, str | None], ...]:
+def encoder_names(prefix: str) -> tuple[Line, ...]:
     """The tensors of BERT's embeddings and blocks, under the prefix of a family that took them over."""
     names: tuple[tuple[str, str | None], ...] = (
         ("embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
@@ -43,19 +45,28 @@ def encoder_names(prefix: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((prefix + theirs, ours) for theirs, ours in names)
 
 
-# what all encoders of BERT's kind have in common
-CONSTANTS = {
-    "norm_position": "after",
-    "positions": "learned",
-    "padding_position": None,
-    "embedding_width": None,
-    "groups": None,
-    "blocks_in_group": 1,
-    "pooling": "first",
-    "pooler": True,
-    "pooler_activation": "tanh",
-    "token_dropout": 0.0,
-}
+def masked_names(dense: str, norm: str, bias: str, decoder: str) -> tuple[Line, ...]:
+    """The head that guesses hidden tokens: dense map, norm and bias as a family calls them. The output map is the embedding."""
+    return (
+        (f"{decoder}.weight", None),  # copies, which old versions saved
+        (f"{decoder}.bias", None),
+        (bias, "output.bias"),
+        (f"{dense}.weight", "output.layer.dense.weight"),
+        (f"{dense}.bias", "output.layer.dense.bias"),
+        (f"{norm}.weight", "output.layer.norm.weight"),
+        (f"{norm}.bias", "output.layer.norm.bias"),
+    )
+
+
+# a linear map to classes, and one to where spans start and end, as most families call them
+CLASSIFIER: tuple[Line, ...] = (("classifier.weight", "classifier.weight"), ("classifier.bias", "classifier.bias"))
+SPAN: tuple[Line, ...] = (("qa_outputs.weight", "span.weight"), ("qa_outputs.bias", "span.bias"))
+
+# what all encoders of BERT's kind have in common: the defaults, but for what `keys` carry
+CONSTANTS: dict[str, Any] = constants(
+    *("vocab_size", "width", "depth", "heads", "feed_forward_width", "max_length", "segments", "pad_id", "activation"),
+    *("norm_eps", "dropout", "attention_dropout", "classifier_dropout", "initializer_range"),
+)
 FIXED = {
     "is_decoder": False,
     "is_encoder_decoder": False,
@@ -79,6 +90,9 @@ KEYS = (
     Key("initializer_range", "initializer_range", default=0.02, required=False),
 )
 SPECIAL_IDS = frozenset({"bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"})  # the tokenizer knows them
+_MASKED = masked_names(
+    "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias", "cls.predictions.decoder"
+)
 
 BERT = Family(
     model_type="bert",
@@ -99,22 +113,24 @@ BERT = Family(
         }
     ),
     old_spellings={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
-    base_prefix="bert.",
+    prefix="bert.",
     names=(
         *encoder_names("bert."),
-        ("bert.pooler.dense.weight", "pooler.dense.weight"),
-        ("bert.pooler.dense.bias", "pooler.dense.bias"),
-        ("classifier.weight", "classifier.weight"),
-        ("classifier.bias", "classifier.bias"),
-        # the pre-training heads, which a classifier does not use
-        ("cls.predictions.bias", None),
-        ("cls.predictions.transform.dense.weight", None),
-        ("cls.predictions.transform.dense.bias", None),
-        ("cls.predictions.transform.LayerNorm.weight", None),
-        ("cls.predictions.transform.LayerNorm.bias", None),
-        ("cls.predictions.decoder.weight", None),
-        ("cls.predictions.decoder.bias", None),
-        ("cls.seq_relationship.weight", None),
-        ("cls.seq_relationship.bias", None),
+        ("bert.pooler.dense.weight", "pooler.layer.dense.weight"),
+        ("bert.pooler.dense.bias", "pooler.layer.dense.bias"),
     ),
+    heads={
+        "sequence": Head("ForSequenceClassification", CLASSIFIER),
+        "token": Head("ForTokenClassification", CLASSIFIER),
+        "span": Head("ForQuestionAnswering", SPAN),
+        "masked": Head("ForMaskedLM", _MASKED),
+        "pretraining": Head(
+            "ForPreTraining",
+            (
+                *_MASKED,
+                ("cls.seq_relationship.weight", "relation.weight"),
+                ("cls.seq_relationship.bias", "relation.bias"),
+            ),
+        ),
+    },
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fathom.families.bert import ACTIVATIONS, CONSTANTS
-from fathom.families.family import Family, Key
+from fathom.families.bert import ACTIVATIONS, CLASSIFIER, CONSTANTS, SPAN, masked_names
+from fathom.families.family import Family, Head, Key
 
 DISTILBERT = Family(
     model_type="distilbert",
@@ -25,7 +25,7 @@ DISTILBERT = Family(
     constants=CONSTANTS | {"segments": 0, "norm_eps": 1e-12, "pooler_activation": "relu"},
     fixed={"sinusoidal_pos_embds": False, "tie_word_embeddings": True, "is_encoder_decoder": False},
     ignored=frozenset({"qa_dropout", "bos_token_id", "eos_token_id", "tie_weights_"}),
-    base_prefix="distilbert.",
+    prefix="distilbert.",
     names=(
         ("distilbert.embeddings.word_embeddings.weight", "transformer.embeddings.token.weight"),
         ("distilbert.embeddings.position_embeddings.weight", "transformer.embeddings.position.weight"),
@@ -47,16 +47,20 @@ DISTILBERT = Family(
         ("distilbert.transformer.layer.{}.ffn.lin2.bias", "transformer.blocks.{}.feed_forward.down.bias"),
         ("distilbert.transformer.layer.{}.output_layer_norm.weight", "transformer.blocks.{}.norm_after_feed_forward.weight"),
         ("distilbert.transformer.layer.{}.output_layer_norm.bias", "transformer.blocks.{}.norm_after_feed_forward.bias"),
-        ("pre_classifier.weight", "pooler.dense.weight"),
-        ("pre_classifier.bias", "pooler.dense.bias"),
-        ("classifier.weight", "classifier.weight"),
-        ("classifier.bias", "classifier.bias"),
-        # the pre-training head, which a classifier does not use
-        ("vocab_transform.weight", None),
-        ("vocab_transform.bias", None),
-        ("vocab_layer_norm.weight", None),
-        ("vocab_layer_norm.bias", None),
-        ("vocab_projector.weight", None),
-        ("vocab_projector.bias", None),
     ),
+    heads={
+        "sequence": Head(
+            "ForSequenceClassification",
+            (
+                ("pre_classifier.weight", "pooler.layer.dense.weight"),
+                ("pre_classifier.bias", "pooler.layer.dense.bias"),
+                *CLASSIFIER,
+            ),
+        ),
+        "token": Head("ForTokenClassification", CLASSIFIER),
+        "span": Head("ForQuestionAnswering", SPAN),
+        "masked": Head(
+            "ForMaskedLM", masked_names("vocab_transform", "vocab_layer_norm", "vocab_projector.bias", "vocab_projector")
+        ),
+    },
 )

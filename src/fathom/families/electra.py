@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fathom.families.bert import CONSTANTS, FIXED, KEYS, SPECIAL_IDS, encoder_names
-from fathom.families.family import Family, Key
+from fathom.families.bert import CLASSIFIER, CONSTANTS, FIXED, KEYS, SPAN, SPECIAL_IDS, encoder_names, masked_names
+from fathom.families.family import Family, Head, Key
+from fathom.families.roberta import OWN_POOLER
 
 ELECTRA = Family(
     model_type="electra",
@@ -14,29 +15,35 @@ ELECTRA = Family(
         Key("max_position_embeddings", "max_length"),
         Key("pad_token_id", "pad_id", default=0, required=False),
     ),
-    constants={name: value for name, value in CONSTANTS.items() if name != "embedding_width"} | {"pooler_activation": "gelu"},
+    constants={name: value for name, value in CONSTANTS.items() if name != "embedding_width"}
+    | {"pooler_activation": "gelu", "output_activation": "gelu"},
     fixed=FIXED,
     # the summary_… keys describe a head for multiple choice
     ignored=SPECIAL_IDS | {"summary_type", "summary_use_proj", "summary_activation", "summary_last_dropout"},
-    base_prefix="electra.",
+    prefix="electra.",
     names=(
         *encoder_names("electra."),
         ("electra.embeddings_project.weight", "transformer.embeddings.widen.weight"),
         ("electra.embeddings_project.bias", "transformer.embeddings.widen.bias"),
-        ("classifier.dense.weight", "pooler.dense.weight"),
-        ("classifier.dense.bias", "pooler.dense.bias"),
-        ("classifier.out_proj.weight", "classifier.weight"),
-        ("classifier.out_proj.bias", "classifier.bias"),
-        # the pre-training heads, which a classifier does not use
-        ("discriminator_predictions.dense.weight", None),
-        ("discriminator_predictions.dense.bias", None),
-        ("discriminator_predictions.dense_prediction.weight", None),
-        ("discriminator_predictions.dense_prediction.bias", None),
-        ("generator_predictions.LayerNorm.weight", None),
-        ("generator_predictions.LayerNorm.bias", None),
-        ("generator_predictions.dense.weight", None),
-        ("generator_predictions.dense.bias", None),
-        ("generator_lm_head.weight", None),
-        ("generator_lm_head.bias", None),
     ),
+    heads={
+        "sequence": Head("ForSequenceClassification", OWN_POOLER),
+        "token": Head("ForTokenClassification", CLASSIFIER),
+        "span": Head("ForQuestionAnswering", SPAN),
+        "masked": Head(
+            "ForMaskedLM",
+            masked_names(
+                "generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head.bias", "generator_lm_head"
+            ),
+        ),
+        "replaced": Head(
+            "ForPreTraining",
+            (
+                ("discriminator_predictions.dense.weight", "layer.dense.weight"),
+                ("discriminator_predictions.dense.bias", "layer.dense.bias"),
+                ("discriminator_predictions.dense_prediction.weight", "detector.weight"),
+                ("discriminator_predictions.dense_prediction.bias", "detector.bias"),
+            ),
+        ),
+    },
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields
 
-from fathom.families.family import Family, Key
-from fathom.model.config import TransformerConfig
+from fathom.families.family import Family, Head, Key
+from fathom.model import TransformerConfig
 
 NATIVE = Family(
     model_type="fathom",
@@ -16,4 +16,15 @@ NATIVE = Family(
     ),
     constants={},
     fixed={},
+    ignored=frozenset({"bos_token_id", "eos_token_id"}),
+    heads={
+        "sequence": Head("ForSequenceClassification"),
+        "token": Head("ForTokenClassification"),
+        "span": Head("ForSpans"),
+        "masked": Head("ForMaskedLM"),
+        "causal": Head("ForCausalLM"),
+        "pretraining": Head("ForPreTraining"),
+        "replaced": Head("ForReplacedTokens"),
+        "translation": Head("ForTranslation"),
+    },
 )

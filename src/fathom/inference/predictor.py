@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from fathom.checkpoint import About, load_model, resolve_model
 from fathom.data import Example, TokenizedDataset
 from fathom.errors import DataError, SettingsError
 from fathom.inference.scoring import text_probabilities, window_logits
-from fathom.model import SequenceClassifier
+from fathom.model import Model, SequenceClassifier, Task
 from fathom.text import Tokenizer
 from fathom.training import autocast
 from fathom.training.precision import Precision
@@ -39,9 +40,7 @@ class Prediction:
 class Predictor:
     """Answers with one model. Not changed by answering, so threads may share it."""
 
-    def __init__(
-        self, model: SequenceClassifier, tokenizer: Tokenizer, about: About, *, precision: Precision = "float32"
-    ) -> None:
+    def __init__(self, model: Model, tokenizer: Tokenizer, about: About, *, precision: Precision = "float32") -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.about = about
@@ -49,7 +48,7 @@ class Predictor:
 
     @classmethod
     def load(cls, spec: str | Path, *, device: str | None = None, precision: Precision = "float32") -> Predictor:
-        """Loads a classifier: a folder, a known name, or hf:owner/name.
+        """Loads a model with a head: a folder, a known name, or hf:owner/name.
 
         Args:
             device: "cpu", "cuda", …; None: a GPU when there is one.
@@ -60,14 +59,25 @@ class Predictor:
             ModelFolderError: nothing usable there; the message says what is.
             SettingsError: the device is not there.
         """
-        folder = resolve_model(spec)
-        loaded = load_model(folder)
+        loaded = load_model(resolve_model(spec))
         about = loaded.about
         if about is None:
-            labels = loaded.labels
-            longest = min(loaded.model.config.max_length, 512)
-            about = About(labels=labels, max_length=longest)
+            longest = loaded.model.config.max_length if loaded.task in _WRITERS else min(loaded.model.config.max_length, 512)
+            about = About(task=loaded.task, labels=loaded.labels, max_length=longest)
         return cls(loaded.model.to(pick_device(device)), loaded.tokenizer, about, precision=precision)
+
+    @property
+    def classifier(self) -> SequenceClassifier:
+        """The model, where it gives each text a class.
+
+        Raises:
+            SettingsError: it is for another task.
+        """
+        if not isinstance(self.model, SequenceClassifier):
+            raise SettingsError(
+                f"this model is for the task {self.about.task!r}", expected="a classifier of texts", do=_VERBS[self.about.task]
+            )
+        return self.model
 
     @property
     def labels(self) -> list[str]:
@@ -92,7 +102,7 @@ class Predictor:
         Raises:
             DataError: wrong shape or type, an id outside the vocabulary, a row longer than the model reads.
         """
-        config = self.model.config
+        config = self.classifier.config
         if token_ids.dim() != 2 or token_ids.is_floating_point() or token_ids.dtype == torch.bool:
             raise DataError(
                 f"token_ids has shape {tuple(token_ids.shape)} and type {token_ids.dtype}", expected="(batch, length) integers"
@@ -114,7 +124,7 @@ class Predictor:
             )
         padding_mask = padding_mask.to(self.device)
         with torch.inference_mode(), autocast(self.precision, self.device):
-            logits: Tensor = self.model(token_ids, padding_mask if bool(padding_mask.any()) else None)
+            logits: Tensor = self.classifier(token_ids, padding_mask if bool(padding_mask.any()) else None)
         return logits.float()
 
     def predict_proba(
@@ -170,7 +180,7 @@ class Predictor:
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
         seconds = pairs if pairs is not None else [None] * len(texts)
         dataset = self.tokenize(Example(text, pair=pair) for text, pair in zip(texts, seconds, strict=True))
-        logits = window_logits(self.model, dataset, precision=self.precision, on_batch=on_batch)
+        logits = window_logits(self.classifier, dataset, precision=self.precision, on_batch=on_batch)
         assert logits is not None  # only a stop gives None, and none is asked for here
         return text_probabilities(logits, dataset.example_of, self.about.temperature), dataset.dropped
 
@@ -178,6 +188,13 @@ class Predictor:
         best = int(probabilities.argmax())
         scores = {label: float(value) for label, value in zip(self.labels, probabilities, strict=True)}
         return Prediction(text, self.labels[best], float(probabilities[best]), scores, unread)
+
+
+_WRITERS = ("causal", "translation")  # tasks that read as much as the model can
+_VERBS = {task: "fine-tune it first: fathom finetune DATA --model MODEL --output NEW" for task in get_args(Task)} | {
+    "causal": "use fathom generate, or fine-tune it first: fathom finetune DATA --model MODEL --output NEW",
+    "translation": "use fathom generate",
+}
 
 
 def pick_device(device: str | None) -> torch.device:

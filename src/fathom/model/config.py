@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
+Norm = Literal["layer", "rms"]
 NormPosition = Literal["before", "after"]
-PositionKind = Literal["learned", "sinusoidal", "none"]
-Pooling = Literal["first", "mean"]
-PoolerActivation = Literal["tanh", "gelu", "relu"]
+PositionKind = Literal["learned", "sinusoidal", "rotary", "relative", "none"]
+RotaryScaling = Literal["none", "linear", "llama3"]
+Pooling = Literal["first", "mean", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,31 +28,70 @@ class TransformerConfig:
     vocab_size: int  # rows of the token embedding
     width: int  # entries of a hidden state
     depth: int  # steps up the stack; without sharing, one block each
-    heads: int  # attention heads; each is width / heads wide
+    heads: int  # of queries
+    key_heads: int | None = None  # of keys and values, each serving as many of queries (Ainslie et al. 2023); None: `heads`
+    head_width: int | None = None  # entries of one head's query, key or value; None: width / heads
     feed_forward_width: int  # entries between the two maps of the feed-forward part
     groups: int | None = None  # of blocks that share their weights, over equal parts of `depth`; None: nothing is shared
     blocks_in_group: int = 1  # blocks that each step of a group runs, one after the other (ALBERT's inner groups)
+    decoder_depth: int = 0  # steps of a decoder that reads what the stack made of another text; 0: there is none
     max_length: int  # tokens in the longest input
-    segments: int = 0  # rows of the segment embedding (BERT's "token types"); 0 for none
+    segments: int = 0  # how many texts an input can tell apart (BERT's "token types"); 0: one
     embedding_width: int | None = None  # of token, position and segment vectors, mapped to `width` after; None: the same
     pad_id: int = 0  # the token that fills up short rows
+    start_id: int | None = None  # the token that a decoder starts from
 
-    # arithmetic
-    activation: Activation = "gelu"
-    norm_position: NormPosition = "after"  # of each residual sum: "after" (Vaswani 2017, BERT) or "before" (GPT-2)
-    norm_eps: float = 1e-12
+    # who sees whom
+    causal: bool = False  # nothing to the right is seen
+    pattern: str = "g"  # of the blocks, repeated up the stack: g sees all that is visible, l only what is near
+    window: int | None = None  # how many tokens an l sees to either side of its own
+
+    # where things stand
     positions: PositionKind = "learned"
     padding_position: int | None = None  # RoBERTa: positions count real tokens only, from the row of the table after this
     # one, which padding gets; None: positions count from 0, padding included
+    sinusoidal_halves: bool = False  # sines in the first half of a vector and cosines in the second, instead of in turn
+    rotary_base: float = 10_000.0  # the slowest angle turns once in 2π times this many tokens
+    rotary_local_base: float | None = None  # the same in blocks that see only what is near; None: the same
+    rotary_scaling: RotaryScaling = "none"  # how angles are slowed down for texts longer than those of pre-training
+    rotary_factor: float = 1.0  # by how much
+    rotary_low: float = 1.0  # llama3: angles that turn less often than this in `rotary_length` tokens are slowed in full,
+    rotary_high: float = 4.0  # those that turn more often than this not at all
+    rotary_length: int | None = None  # llama3: tokens of the longest text of pre-training
 
-    # from hidden states to one vector a text
-    pooling: Pooling = "first"  # the first token's state (BERT's [CLS]) or the mean over real tokens
+    # arithmetic
+    activation: Activation = "gelu"
+    gated: bool = False  # the feed-forward part multiplies two maps of its input, one of them activated (Shazeer 2020)
+    norm: Norm = "layer"
+    norm_position: NormPosition = "after"  # of each residual sum: "after" (Vaswani 2017, BERT) or "before" (GPT-2)
+    norm_eps: float = 1e-12
+    norm_bias: bool = True  # of layer norms
+    embedding_norm: bool | None = None  # a norm over the sum of embeddings; None: where norms come after
+    first_norm: bool = True  # norms before: whether the first block's attention has one
+    attention_bias: bool = True  # of the maps to queries, keys and values
+    attention_output_bias: bool = True
+    feed_forward_bias: bool = True
+    attention_scale: float | None = None  # scores are multiplied by it; None: 1 / √head width
+    scale_embeddings: bool = False  # token vectors are multiplied by √width (Vaswani 2017, section 3.4)
+
+    # from hidden states to one vector a text, or to one score a token of the vocabulary
+    pooling: Pooling = "first"  # the first token's state (BERT's [CLS]), the mean over real tokens, or the last real token's
     pooler: bool = True  # a dense map and an activation after pooling
-    pooler_activation: PoolerActivation = "tanh"
+    pooler_activation: Activation = "tanh"
+    pooler_norm: bool = False  # and a norm after those
+    pool_tokens: bool = False  # heads for tokens and spans send every token through that map as well
+    classifier_bias: bool = True  # of a classifier of whole texts
+    tied: bool = True  # a language model's output map is its token embedding
+    output_transform: bool = True  # a dense map, an activation and a norm before the output map
+    output_activation: Activation | None = None  # of that transform; None: `activation`
+    output_bias: bool = True  # a number for each token of the vocabulary, added to its score
+    head_bias: bool = True  # of the dense maps of pooler and output transform
 
     # training only; probabilities
     dropout: float = 0.1  # of embeddings and of what each half of a block adds
+    embedding_dropout: float | None = None  # of embeddings; None: the same as `dropout`
     attention_dropout: float = 0.1  # of attention weights; anything above 0 takes a slower kernel on CPUs
+    activation_dropout: float = 0.0  # of what is between the two maps of the feed-forward part
     classifier_dropout: float | None = None  # before the classifier; None: the same as `dropout`
     token_dropout: float = 0.0  # of whole tokens' embeddings (word dropout; Iyyer et al. 2015, section 2.2)
     initializer_range: float = 0.02  # standard deviation of fresh weights
@@ -72,15 +112,32 @@ class TransformerConfig:
             _require(
                 self.positions == "learned", "positions", self.positions, "learned, where padding has a position of its own"
             )
-        _require(self.segments >= 0, "segments", self.segments, "0 or more")
-        _require(0 <= self.pad_id < self.vocab_size, "pad_id", self.pad_id, f"a token id below {self.vocab_size}")
-        _require(self.width % self.heads == 0, "heads", self.heads, f"a divisor of width {self.width}")
-        _require(self.norm_eps > 0, "norm_eps", self.norm_eps, "above 0")
-        for name in ("dropout", "attention_dropout", "token_dropout", "classifier_dropout"):
+        for name in ("segments", "decoder_depth"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("pad_id", "start_id"):
+            token = getattr(self, name)
+            _require(token is None or 0 <= token < self.vocab_size, name, token, f"a token id below {self.vocab_size}")
+        if self.head_width is None:
+            _require(self.width % self.heads == 0, "heads", self.heads, f"a divisor of width {self.width}")
+        else:
+            _require(self.head_width >= 1, "head_width", self.head_width, "at least 1")
+        if self.key_heads is not None:
+            fits = self.key_heads >= 1 and self.heads % self.key_heads == 0
+            _require(fits, "key_heads", self.key_heads, f"a divisor of heads {self.heads}")
+        if self.positions == "rotary":
+            _require(self.size_of_head % 2 == 0, "head_width", self.size_of_head, "an even number, for rotary positions")
+        _require(bool(self.pattern) and set(self.pattern) <= {"g", "l"}, "pattern", self.pattern, "letters g and l")
+        if "l" in self.pattern:
+            _require(self.window is not None and self.window >= 0, "window", self.window, "0 or more, where pattern has an l")
+        if self.rotary_scaling == "llama3":
+            _require(self.rotary_length is not None, "rotary_length", self.rotary_length, "a number of tokens, for llama3")
+        for name in ("norm_eps", "rotary_base", "rotary_factor"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        for name in TRAINING_ONLY - {"initializer_range"}:
             value = getattr(self, name)
             _require(value is None or 0 <= value < 1, name, value, "a probability below 1")
         for name, choices in _CHOICES.items():
-            _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+            _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(map(str, choices))}")
 
     @property
     def block_order(self) -> list[list[int]]:
@@ -97,17 +154,36 @@ class TransformerConfig:
         return self.depth if self.groups is None else self.groups * self.blocks_in_group
 
     @property
-    def head_width(self) -> int:
+    def size_of_head(self) -> int:
         """Entries of one head's query, key or value."""
-        return self.width // self.heads
+        return self.width // self.heads if self.head_width is None else self.head_width
+
+    @property
+    def has_embedding_norm(self) -> bool:
+        """Whether the sum of embeddings is normalised."""
+        return self.norm_position == "after" if self.embedding_norm is None else self.embedding_norm
+
+    def is_local(self, step: int) -> bool:
+        """Whether the blocks of a step up the stack see only what is near."""
+        return self.pattern[step % len(self.pattern)] == "l"
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+# fields that say how a model is trained and not what it computes
+TRAINING_ONLY = frozenset(
+    {
+        *("dropout", "embedding_dropout", "attention_dropout", "activation_dropout", "classifier_dropout", "token_dropout"),
+        "initializer_range",
+    }
+)
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "activation": get_args(Activation),
+    "norm": get_args(Norm),
     "norm_position": get_args(NormPosition),
     "positions": get_args(PositionKind),
     "pooling": get_args(Pooling),
-    "pooler_activation": get_args(PoolerActivation),
+    "pooler_activation": get_args(Activation),
+    "output_activation": (*get_args(Activation), None),
+    "rotary_scaling": get_args(RotaryScaling),
 }
 
 

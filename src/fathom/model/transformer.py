@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fathom.model.attention import View
 from fathom.model.block import Block
+from fathom.model.cache import Cache
 from fathom.model.config import TransformerConfig
 from fathom.model.embeddings import Embeddings
+from fathom.model.norms import make_norm
+from fathom.model.positions import Relation, Rotary, Rotation, relate
 from fathom.model.visibility import Visibility
 
 
@@ -14,15 +22,35 @@ class Transformer(nn.Module):
     """Token ids to one hidden state a token.
 
     Fresh weights are normal with `config.initializer_range`, biases zero, norms one.
+
+    Args:
+        reads_context: every block also attends to another text; the decoder of a pair of stacks.
+        with_tokens: False where token vectors are handed in.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, *, reads_context: bool = False, with_tokens: bool = True) -> None:
         super().__init__()
         self.config = config
-        self.embeddings = Embeddings(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
-        self.final_norm = nn.LayerNorm(config.width, config.norm_eps) if config.norm_position == "before" else nn.Identity()
+        self.embeddings = Embeddings(config, with_tokens=with_tokens)
+        self.blocks = nn.ModuleList(
+            Block(config, first=number == 0, reads_context=reads_context) for number in range(config.blocks)
+        )
+        self.final_norm = make_norm(config) if config.norm_position == "before" else nn.Identity()
+        self.rotary = self.rotary_local = None
+        if config.positions == "rotary":
+            self.rotary = Rotary(config, config.rotary_base)
+            self.rotary_local = Rotary(config, config.rotary_local_base) if config.rotary_local_base else self.rotary
+        # the query stream of a permutation model starts from this vector, whatever the token (Yang et al. 2019, section 2.3)
+        self.query_start = nn.Parameter(torch.empty(config.width)) if config.positions == "relative" else None
+        if self.query_start is not None:
+            nn.init.normal_(self.query_start, std=config.initializer_range)
         initialise(self, config.initializer_range)
+
+    @property
+    def token_table(self) -> Tensor:
+        """(V, E) vectors of the vocabulary, which may also be the output map."""
+        assert self.embeddings.token is not None, "this stack has no token table"
+        return self.embeddings.token.weight
 
     def forward(
         self,
@@ -30,18 +58,27 @@ class Transformer(nn.Module):
         padding_mask: Tensor | None = None,
         segment_ids: Tensor | None = None,
         *,
+        position_ids: Tensor | None = None,
+        token_vectors: Tensor | None = None,
+        cache: Cache | None = None,
+        memory: Sequence[Tensor] | None = None,
+        context: Tensor | None = None,
+        context_padding_mask: Tensor | None = None,
         only_first: bool = False,
     ) -> Tensor:
-        """(B, L) token ids -> (B, L, D) hidden states.
-
-        Args:
-            token_ids: (B, L) integers below `vocab_size`, L at most `max_length`.
-            padding_mask: (B, L) booleans, True where padding; None where no row is padded. What stands at padded
-                positions never changes the others; the states there mean nothing.
-            segment_ids: (B, L) integers below `segments`; None: all 0.
-            only_first: give the first position's state alone, (B, 1, D), and save most of the last block's work.
-        """
-        return self.hidden_states(token_ids, padding_mask, segment_ids, only_first=only_first)[-1]
+        """(B, L) token ids -> (B, L, D) hidden states; arguments as for `hidden_states`."""
+        return self.hidden_states(
+            token_ids,
+            padding_mask,
+            segment_ids,
+            position_ids=position_ids,
+            token_vectors=token_vectors,
+            cache=cache,
+            memory=memory,
+            context=context,
+            context_padding_mask=context_padding_mask,
+            only_first=only_first,
+        )[-1]
 
     def hidden_states(
         self,
@@ -49,20 +86,173 @@ class Transformer(nn.Module):
         padding_mask: Tensor | None = None,
         segment_ids: Tensor | None = None,
         *,
+        position_ids: Tensor | None = None,
+        token_vectors: Tensor | None = None,
+        cache: Cache | None = None,
+        memory: Sequence[Tensor] | None = None,
+        context: Tensor | None = None,
+        context_padding_mask: Tensor | None = None,
         only_first: bool = False,
     ) -> list[Tensor]:
-        """All of them, each (B, L, D): after the embeddings, after each step (the last one after the final norm)."""
-        hidden = self.embeddings(token_ids, segment_ids)
-        bias = None if padding_mask is None else Visibility.padding(padding_mask).score_bias(hidden.dtype)
-        states = [hidden]
-        left = self.config.depth * self.config.blocks_in_group
-        for step in self.config.block_order:
-            for number in step:
-                left -= 1
-                hidden = self.blocks[number](hidden, bias, only_first=only_first and left == 0)
+        """All of them, each (B, L, D): after the embeddings, after each step (the last one after the final norm).
+
+        Args:
+            token_ids: (B, L) integers below `vocab_size`, L at most `max_length`.
+            padding_mask: (B, L) booleans, with a cache (B, cached + L), True where padding; None where no row is padded.
+                What stands at padded positions never changes the others; the states there mean nothing.
+            segment_ids: (B, L) integers below `segments`; None: all 0.
+            position_ids: (B or 1, L) integers. None: 0, 1, 2, …; in causal models, padding does not count.
+            token_vectors: (B, L, D) in place of those of the table.
+            cache: of a causal model, takes in what the pass adds.
+            memory: of a relative model, the states below each block for the tokens before these, (B, M, D) each; see
+                `remember`.
+            context: (B, C, D) final states of another text, for stacks that read one.
+            context_padding_mask: (B, C) booleans.
+            only_first: the last state is the first position's alone, (B, 1, D), which saves most of the last block's work.
+        """
+        config = self.config
+        past = cache.length if cache is not None else 0
+        position_ids = self._position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
+        hidden = self.embeddings(token_ids, position_ids, segment_ids, token_vectors)
+        remembered = memory[0].shape[1] if memory else 0
+        views = self._views(hidden, padding_mask, segment_ids, position_ids, past, remembered)
+        context_view = View()
+        if context_padding_mask is not None:
+            context_view = View(Visibility.padding(context_padding_mask).score_bias(hidden.dtype))
+        states, number, last = [hidden], 0, config.depth * config.blocks_in_group - 1
+        for step, order in enumerate(config.block_order):
+            for block in order:
+                view, sequence = views[config.is_local(step)], None
+                if memory:
+                    sequence = torch.cat([memory[number], hidden], dim=1)
+                if only_first and number == last:
+                    sequence = hidden if sequence is None else sequence
+                    view = view.rows(token_ids.new_zeros(len(token_ids), 1))
+                    hidden = hidden[:, :1]
+                hidden = self.blocks[block](
+                    hidden,
+                    sequence,
+                    view=view,
+                    cache=None if cache is None else cache.blocks[number],
+                    context=context,
+                    context_view=context_view,
+                    context_cache=None if cache is None else cache.contexts[number],
+                )
+                number += 1
             states.append(hidden)
         states[-1] = self.final_norm(hidden)
         return states
+
+    def query_states(
+        self,
+        token_ids: Tensor,
+        targets: Tensor,
+        visible: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        memory: Sequence[Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What a permutation model knows about some positions without having seen their tokens (Yang et al. 2019, section 2.3).
+
+        Two streams go up the same blocks. The content stream sees tokens, each its own included; the query stream starts
+        from one vector for all and sees, through the content stream, what `visible` lets it.
+
+        Args:
+            token_ids: (B, L).
+            targets: (B, T) positions to know about.
+            visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation.
+            memory: as for `hidden_states`; visible to all.
+
+        Returns:
+            (B, T, D) final states of the query stream, and all states of the content stream.
+
+        Raises:
+            ValueError: a model without relative positions.
+        """
+        if self.query_start is None:
+            raise ValueError(f"positions are {self.config.positions!r}; a query stream needs relative ones")
+        rows, length = token_ids.shape
+        remembered = memory[0].shape[1] if memory else 0
+        position_ids = self._position_ids(token_ids, None, 0)
+        content = self.embeddings(token_ids, position_ids, segment_ids)
+        query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
+        shown = Visibility(visible[:, None])
+        if padding_mask is not None:
+            shown = shown & Visibility.padding(padding_mask)
+        relation = self._relation(segment_ids, length, remembered, token_ids.device)
+        itself = Visibility.itself(length, length, token_ids.device)
+        content_view = View((shown | itself).after(remembered).score_bias(content.dtype), relation=relation)
+        query_view = View(shown.after(remembered).score_bias(content.dtype), relation=relation).rows(targets)
+        states = [content]
+        for number, block in enumerate(block for step in self.config.block_order for block in step):
+            sequence = torch.cat([memory[number], content], dim=1) if memory else content
+            query = self.blocks[block](query, sequence, view=query_view)
+            content = self.blocks[block](content, sequence, view=content_view)
+            states.append(content)
+        return self.final_norm(query), states
+
+    def _position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int) -> Tensor:
+        """(1, L), or (B, L) where they depend on what is padding."""
+        length = token_ids.shape[1]
+        if self.config.padding_position is not None:
+            real = token_ids != self.config.pad_id
+            return real.cumsum(dim=1) * real + self.config.padding_position
+        if self.config.causal and padding_mask is not None:
+            return ((~padding_mask).cumsum(dim=1) - 1).clamp(min=0)[:, -length:]
+        return torch.arange(past, past + length, device=token_ids.device)[None]
+
+    def _views(
+        self,
+        hidden: Tensor,
+        padding_mask: Tensor | None,
+        segment_ids: Tensor | None,
+        position_ids: Tensor,
+        past: int,
+        remembered: int,
+    ) -> dict[bool, View]:
+        """The view of blocks that see everything (False) and of those that see what is near (True)."""
+        length, device, config = hidden.shape[1], hidden.device, self.config
+        keys = past + length
+        visible = None if padding_mask is None else Visibility.padding(padding_mask)
+        if config.causal and length > 1:
+            visible = _both(visible, Visibility.causal(length, keys, device))
+        views = {}
+        for local in sorted({config.is_local(step) for step in range(config.depth)}):
+            seen = visible
+            if local and config.window is not None and keys > config.window + 1:
+                seen = _both(seen, Visibility.near(length, keys, config.window, device))
+            turn: Rotation | None = None
+            if self.rotary is not None and self.rotary_local is not None:
+                turn = (self.rotary_local if local else self.rotary)(position_ids)
+            views[local] = View(
+                None if seen is None else seen.after(remembered).score_bias(hidden.dtype),
+                query_rotation=turn,
+                key_rotation=turn,
+                relation=self._relation(segment_ids, length, remembered, device) if config.positions == "relative" else None,
+            )
+        return views
+
+    def _relation(self, segment_ids: Tensor | None, length: int, remembered: int, device: torch.device) -> Relation:
+        """Between a text and itself, with so many remembered tokens before it, which belong to segment 0."""
+        keys = torch.arange(remembered + length, device=device)
+        known = None if segment_ids is None else functional.pad(segment_ids, (remembered, 0), value=0)
+        return relate(self.config, keys[remembered:], keys, segment_ids, known)
+
+
+def remember(states: Sequence[Tensor], length: int, memory: Sequence[Tensor] | None = None) -> list[Tensor]:
+    """The memory for the next segment of a text: the last `length` states below each block, without gradients.
+
+    Args:
+        states: of `Transformer.hidden_states`.
+        memory: what this segment itself remembered.
+
+    Returns:
+        For each block (B, M, D), M at most `length` (Dai et al. 2019, 1901.02860, section 3.2).
+    """
+    below = states[:-1]
+    joined = below if memory is None else [torch.cat(pair, dim=1) for pair in zip(memory, below, strict=True)]
+    return [state[:, max(0, state.shape[1] - length) :].detach() for state in joined]
 
 
 def initialise(module: nn.Module, deviation: float) -> None:
@@ -72,3 +262,7 @@ def initialise(module: nn.Module, deviation: float) -> None:
             nn.init.normal_(part.weight, std=deviation)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
+
+
+def _both(first: Visibility | None, second: Visibility) -> Visibility:
+    return second if first is None else first & second

@@ -1,7 +1,9 @@
-"""Which key each query may see, as booleans; patterns combine with `&`, and every pattern costs one addition to the scores.
+"""Which key each query may see, as booleans; patterns combine with `&` and `|`, and all of them cost one addition to scores.
 
     padding        real tokens only                     (batch, 1, 1, keys)
     causal         nothing to the right                 (1, 1, queries, keys)
+    near           nothing beyond a window              (1, 1, queries, keys)
+    itself         the query's own token                (1, 1, queries, keys)
     padding & causal                                    (batch, 1, queries, keys)
 
 True means "may be seen". ("Mask" is a word this project keeps for masked language modelling.)
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,26 @@ class Visibility:
         """Each query sees itself and what stands before it; the last query is aligned with the last key."""
         return cls(torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)[None, None])
 
+    @classmethod
+    def near(cls, queries: int, keys: int, window: int, device: torch.device | str = "cpu") -> Visibility:
+        """Each query sees itself and `window` tokens to either side; the last query is aligned with the last key."""
+        ones = torch.ones(queries, keys, dtype=torch.bool, device=device)
+        return cls(ones.tril(keys - queries + window).triu(keys - queries - window)[None, None])
+
+    @classmethod
+    def itself(cls, queries: int, keys: int, device: torch.device | str = "cpu") -> Visibility:
+        """Each query sees itself only; the last query is aligned with the last key."""
+        return cls.near(queries, keys, 0, device)
+
     def __and__(self, other: Visibility) -> Visibility:
         return Visibility(self.visible & other.visible)
+
+    def __or__(self, other: Visibility) -> Visibility:
+        return Visibility(self.visible | other.visible)
+
+    def after(self, memory: int) -> Visibility:
+        """The same with so many keys before all others, visible to everyone."""
+        return self if memory == 0 else Visibility(functional.pad(self.visible, (memory, 0), value=True))
 
     def score_bias(self, dtype: torch.dtype) -> Tensor:
         """What is added to attention scores: 0 where visible, a large negative number elsewhere.

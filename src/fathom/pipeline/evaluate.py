@@ -113,7 +113,7 @@ def evaluate(
     dataset = predictor.tokenize(examples)
     if (dataset.labels < 0).any():
         raise DataError("a text to measure on has no label", expected="a label for each text", do="--label COLUMN")
-    logits = window_logits(predictor.model, dataset, precision=predictor.precision, on_batch=on_batch)
+    logits = window_logits(predictor.classifier, dataset, precision=predictor.precision, on_batch=on_batch)
     assert logits is not None
     probabilities = text_probabilities(logits, dataset.example_of, predictor.about.temperature)
     seconds = time.monotonic() - started

@@ -285,7 +285,8 @@ def _start(
     if settings.model == SCRATCH:
         return _start_from_scratch(settings, parts, vocabulary)
     folder = resolve_model(settings.model)
-    loaded = load_model(folder, labels=parts.labels, training=settings.dropout.fields())
+    loaded = load_model(folder, labels=parts.labels, allow_new_head=settings.allow_new_head, training=settings.dropout.fields())
+    assert isinstance(loaded.model, SequenceClassifier)  # what labels ask for
     tokenizer = loaded.tokenizer if settings.markup else loaded.tokenizer.without_markup()
     notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
     if settings.max_length > loaded.model.config.max_length:
@@ -322,7 +323,7 @@ def _start_from_scratch(
             )
         with torch.no_grad():
             found = torch.from_numpy(vectors.found)
-            model.transformer.embeddings.token.weight[found] = torch.from_numpy(vectors.matrix)[found]
+            model.transformer.token_table[found] = torch.from_numpy(vectors.matrix)[found]
         notes.append(f"{vectors.coverage:.1%} of the vocabulary starts from {vocabulary.vectors}")
         parents["vectors"] = sha256_of_file(vocabulary.vectors)
     return model, tokenizer, parents, notes

@@ -87,6 +87,7 @@ class FinetuneSettings(_Closed):
     data: str | None = Field(default=None, description="a name, a path or hf:owner/name")
     columns: ColumnSettings = ColumnSettings()
     model: str = Field(default="minilm", description="a name, a folder, hf:owner/name, or scratch")
+    allow_new_head: bool = Field(default=False, description="replace a classification head that has other labels")
     vocabulary: VocabularySettings | None = Field(default=None, description="models from scratch only")
     architecture: ArchitectureSettings | None = Field(default=None, description="models from scratch only")
     max_length: int = Field(default=256, ge=4, description="tokens that the model reads at once")

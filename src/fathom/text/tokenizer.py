@@ -34,6 +34,8 @@ _ROLES = {  # where a folder does not say which token has which part, by the nam
     "cls_token": ("[CLS]", "<s>"),
     "sep_token": ("[SEP]", "</s>"),
     "mask_token": ("[MASK]", "<mask>"),
+    "bos_token": (),
+    "eos_token": (),
 }
 _MARKUP = r"<[A-Za-z/!][^<>]{0,200}>"
 
@@ -80,6 +82,8 @@ class Tokenizer:
         self.class_id = self._role("cls_token")
         self.separator_id = self._role("sep_token")
         self.mask_id = self._role("mask_token")
+        self.bos_id = self._role("bos_token")
+        self.eos_id = self._role("eos_token")
         pad_id = self._role("pad_token")
         self.pad_id: int = 0 if pad_id is None else pad_id
         self._words = self._config.get(WORDS)
