@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fathom.data import Columns, Example, entries, open_data, splits_of
+from fathom.data import Columns, Example, entries, open_data, overlap, splits_of
 from fathom.data.catalogue import DATA_FOLDER
 from fathom.errors import DataError, MissingExtraError
 
@@ -67,7 +67,7 @@ def without_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_catalogue_every_entry_says_what_it_is_and_costs() -> None:
-    assert [entry.name for entry in entries()] == ["imdb", "rotten-tomatoes"]
+    assert [entry.name for entry in entries()] == ["imdb", "chnsenticorp", "rotten-tomatoes"]
     for entry in entries():
         assert all((entry.what, entry.splits, entry.rows, entry.source, entry.licence, entry.cost, entry.how_to_get))
         assert splits_of(entry.name) == entry.splits
@@ -171,6 +171,55 @@ def test_imdb_is_whole() -> None:
 @pytest.mark.slow
 def test_imdb_without_the_probes_has_24_260_rows() -> None:
     assert sum(1 for _ in open_data("imdb", columns=Columns(exclude="probe"), labelled=True)) == 24_260
+
+
+# --- chnsenticorp, in the same folder ---
+
+
+def test_chnsenticorp_from_its_files_names_its_labels_and_keeps_stray_quotes(data_folder: Path) -> None:
+    folder = data_folder / "chnsenticorp"
+    folder.mkdir()
+    for split, row in {"train": '1\t房间"很大', "dev": '0\t"太旧了', "test": "1\t“不错”，再来\n0\t差"}.items():
+        (folder / f"{split}.tsv").write_text(f"label\ttext_a\n{row}\n", encoding="utf-8")
+    assert list(open_data("chnsenticorp")) == [Example('房间"很大', "positive")]
+    assert list(open_data("chnsenticorp", split="dev", labelled=True)) == [Example('"太旧了', "negative")]
+    test = open_data("chnsenticorp", split="test")
+    assert list(test) == list(test) == [Example("“不错”，再来", "positive"), Example("差", "negative")]
+    assert [example.label for example in open_data("chnsenticorp", split="test", labelled=False)] == [None, None]
+    with pytest.raises(DataError, match="has no split 'validation'"):
+        open_data("chnsenticorp", split="validation")
+
+
+@pytest.mark.parametrize("features", [{"text": object(), "label": ClassLabel(["negative", "positive"])}, None])
+def test_chnsenticorp_from_the_hub_gives_the_same_labels(
+    monkeypatch: pytest.MonkeyPatch, features: Mapping[str, object] | None
+) -> None:
+    monkeypatch.delenv(DATA_FOLDER, raising=False)
+    module = hub(monkeypatch, [{"text": "房间很大", "label": 1}, {"text": "差", "label": 0}], features)
+    for split in ("train", "dev", "test"):
+        found = list(open_data("chnsenticorp", split=split, labelled=True))
+        assert found == [Example("房间很大", "positive"), Example("差", "negative")]
+    assert [(name, options["split"]) for name, options in module.asked] == [
+        ("lansinuote/ChnSentiCorp", "train"),
+        ("lansinuote/ChnSentiCorp", "validation"),
+        ("lansinuote/ChnSentiCorp", "test"),
+    ]
+
+
+def test_chnsenticorp_that_is_nowhere_says_how_to_get_it(data_folder: Path) -> None:
+    with pytest.raises(DataError, match=r"chnsenticorp was not found.*holds no chnsenticorp/") as error:
+        open_data("chnsenticorp")
+    assert "train.tsv, dev.tsv and test.tsv" in str(error.value)
+
+
+@pytest.mark.slow
+def test_chnsenticorp_is_whole_and_says_what_its_parts_share() -> None:
+    counts = {split: Counter(row.label for row in open_data("chnsenticorp", split=split)) for split in ("train", "dev", "test")}
+    assert counts["train"] == {"negative": 4_801, "positive": 4_799}
+    assert counts["dev"] == {"negative": 607, "positive": 593}
+    assert counts["test"] == {"negative": 592, "positive": 608}
+    shared = overlap(open_data("chnsenticorp"), open_data("chnsenticorp", split="test"))
+    assert (len(shared.shared), shared.contradictions, shared.train_duplicates) == (335, 6, 1_365)
 
 
 # --- the hub ---

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
+
+import jieba
+import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from fathom.errors import DataError
-from fathom.pipeline.baseline import STRENGTHS, Baseline, fit_baseline
+from fathom.pipeline.baseline import CHARACTERS, JIEBA, STRENGTHS, WORDS, Baseline, fit_baseline
+from fathom.text.splitting import WORD, make_splitter, mostly_chinese
+
+CHINESE = ["这部电影很好看", "演员演得真好", "故事不错，音乐也不错", "太难看了", "非常无聊的故事", "演员演得很差"]
+VERDICTS = ["好"] * 3 + ["坏"] * 3
 
 GOOD, BAD = ["a joy", "a fine film", "great fun", "a fine joy"], ["a bore", "a dull film", "no fun", "a dull bore"]
 TEXTS, LABELS = [*GOOD, *BAD], ["good"] * 4 + ["bad"] * 4
@@ -35,6 +46,52 @@ def test_baseline_takes_several_labels_and_chinese() -> None:
     probabilities = baseline.predict_proba(["好看吗", "难看", "可以"])
     assert [baseline.labels[i] for i in probabilities.argmax(1)] == ["好", "坏", "中"]
     assert probabilities.sum(axis=1) == pytest.approx(1)
+
+
+def test_baseline_of_english_is_scikit_learns_tf_idf_of_words_and_pairs() -> None:
+    baseline = fitted()
+    counted = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
+    by_hand = LogisticRegression(C=baseline.strength, max_iter=1000).fit(counted.fit_transform(TEXTS), LABELS)
+    logits = by_hand.decision_function(counted.transform(["a fine bore", "no joy 很好"])) / baseline.temperature
+    np.testing.assert_allclose(baseline.predict_proba(["a fine bore", "no joy 很好"])[:, 1], 1 / (1 + np.exp(-logits)))
+    assert (baseline.units, baseline.name) == (WORDS, "TF-IDF of 1- and 2-grams, logistic regression")
+
+
+def test_baseline_of_chinese_counts_jiebas_words_and_pairs() -> None:
+    baseline = fitted(CHINESE, VERDICTS)
+    assert (baseline.units, baseline.name) == (JIEBA, "TF-IDF of 1- and 2-grams of jieba's words, logistic regression")
+    words = [[word for word in jieba.lcut(text) if word != "，"] for text in CHINESE]
+    expected = {word for text in words for word in text}
+    expected |= {f"{first} {second}" for text in words for first, second in pairwise(text)}
+    assert baseline.features == len(expected)
+    assert set(baseline._pipeline[0].vocabulary_) == expected
+    assert [baseline.labels[i] for i in baseline.predict_proba(["音乐真好", "太难看了"]).argmax(1)] == ["好", "坏"]
+
+
+def test_baseline_of_chinese_without_jieba_counts_groups_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_splitter.cache_clear()
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    baseline = fitted(CHINESE, VERDICTS)
+    assert (baseline.units, baseline.name) == (CHARACTERS, "TF-IDF of 1- to 3-grams of characters, logistic regression")
+    assert {"好", "好 看", "很 好 看"} <= set(baseline._pipeline[0].vocabulary_)
+    assert [baseline.labels[i] for i in baseline.predict_proba(["很好看", "很差"]).argmax(1)] == ["好", "坏"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "chinese"),
+    [
+        (["很好"], True),
+        (["CPU 很好，4G 内存够用"], True),
+        (["𠮷𠀀"], True),
+        (["a film", "很好 stuff"], False),
+        (["とても面白い映画でした"], False),
+        (["아주 좋아요"], False),
+        ([], False),
+        (["!?", ""], False),
+    ],
+)
+def test_baseline_tells_chinese_by_its_characters(texts: list[str], chinese: bool) -> None:
+    assert mostly_chinese(texts) is chinese
 
 
 def test_baseline_is_the_same_every_time() -> None:

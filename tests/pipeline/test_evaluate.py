@@ -62,6 +62,23 @@ def test_evaluate_sets_the_baseline_beside_the_model(folder: Path) -> None:
     assert evaluation.baseline.paired.difference == pytest.approx(difference)
 
 
+def test_evaluate_sets_the_baseline_beside_the_model_on_new_texts_alone(folder: Path) -> None:
+    seen = SeenTexts.load(folder / "seen_texts.safetensors")
+    rows = tiny.examples(3) + [Example(f"{text}, once more", "good") for text in (*tiny.GOOD, *tiny.BAD)]
+    known = tiny.examples()
+    texts, labels = [row.text for row in known], [row.label or "" for row in known]
+    baseline = fit_baseline(texts, labels, dev_texts=texts, dev_labels=labels)
+    predictor = Predictor.load(folder)
+    evaluation, _ = evaluate(predictor, rows, seen=seen, baseline=baseline)
+    alone, _ = evaluate(predictor, [row for row in rows if row not in seen], baseline=baseline)
+    assert evaluation.seen == 30
+    assert evaluation.baseline is not None
+    assert alone.baseline is not None
+    assert evaluation.baseline.without_seen == alone.baseline.score != evaluation.baseline.score
+    assert evaluation.baseline.paired_without_seen == alone.baseline.paired
+    assert evaluation.baseline.units == "words"
+
+
 def test_evaluate_folder_fits_the_baseline_on_the_models_own_training_data(folder: Path) -> None:
     data = tiny.csv_file(folder.parent / "test.csv", [Example(f"{text}, truly", "good") for text in tiny.GOOD])
     evaluation, _, record = evaluate_folder(str(folder), str(data), with_baseline=True)

@@ -11,7 +11,8 @@ from fathom.cli.console import Bar, emit, percent, percent_with_interval, say, t
 from fathom.cli.options import Device, Json
 
 if TYPE_CHECKING:
-    from fathom.pipeline.evaluate import Evaluation
+    from fathom.limits.statistics import PairedTest
+    from fathom.pipeline.evaluate import Evaluation, Score
 
 
 def evaluate(
@@ -76,13 +77,10 @@ def _text(found: Evaluation) -> str:
     if found.duplicates:
         lines.append(f"{found.duplicates:,} {'text repeats' if found.duplicates == 1 else 'texts repeat'} another one")
     if found.baseline is not None:
-        score, paired = found.baseline.score, found.baseline.paired
-        lines.append(f"bag of words: {percent_with_interval(score.accuracy, score.interval, 2)}")
-        low, high = paired.interval
-        lines.append(
-            f"difference: {100 * paired.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f}), "
-            f"exact McNemar p = {paired.p_value:.2g}"
-        )
+        beside = found.baseline
+        lines += _beside(beside.units, "", beside.score, beside.paired)
+        if 0 < found.seen < found.score.n:
+            lines += _beside(beside.units, " without them", beside.without_seen, beside.paired_without_seen)
     floor, high = found.calibration_floor
     lines.append(
         f"calibration error: {found.calibration_error:.4f} (a perfectly calibrated model reads {floor:.4f}, at most {high:.4f})"
@@ -100,3 +98,12 @@ def _text(found: Evaluation) -> str:
     ]
     lines.append(table(lengths, ["tokens", "right", "texts"]))
     return "\n".join(lines)
+
+
+def _beside(units: str, where: str, score: Score, paired: PairedTest) -> list[str]:
+    low, high = paired.interval
+    return [
+        f"bag of {units}{where}: {percent_with_interval(score.accuracy, score.interval, 2)}",
+        f"difference{where}: {100 * paired.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f}), "
+        f"exact McNemar p = {paired.p_value:.2g}",
+    ]

@@ -42,6 +42,17 @@ IMDB = CatalogueEntry(
     how_to_get="set FATHOM_DATA to a folder that holds aclImdb/ (the original) or imdb/train.parquet and "
     "imdb/test.parquet, or install the extra `hub` to fetch it from the hub",
 )
+CHNSENTICORP = CatalogueEntry(
+    name="chnsenticorp",
+    what="Chinese reviews of hotels, laptops and books, positive or negative (Tan and Zhang 2008)",
+    splits=("train", "dev", "test"),
+    rows="9,600 + 1,200 + 1,200; 28 % of the test texts also stand in the training part",
+    source="ChnSentiCorp; on the hub lansinuote/ChnSentiCorp",
+    licence="none stated",
+    cost="3 MB to download",
+    how_to_get="set FATHOM_DATA to a folder that holds chnsenticorp/train.tsv, dev.tsv and test.tsv (columns label and "
+    "text_a), or install the extra `hub` to fetch it from the hub",
+)
 ROTTEN_TOMATOES = CatalogueEntry(
     name="rotten-tomatoes",
     what="critics' one-sentence verdicts on films, fresh or rotten; and 1,097 plots without a verdict",
@@ -56,7 +67,7 @@ ROTTEN_TOMATOES = CatalogueEntry(
 
 def entries() -> tuple[CatalogueEntry, ...]:
     """Every data set known by name."""
-    return (IMDB, ROTTEN_TOMATOES)
+    return (IMDB, CHNSENTICORP, ROTTEN_TOMATOES)
 
 
 def splits_of(spec: str) -> tuple[str, ...]:
@@ -82,6 +93,8 @@ def open_data(spec: str, *, split: str | None = None, columns: Columns = Columns
         raise DataError(f"{spec} has no split {split!r}", expected=f"one of {', '.join(known)}")
     if spec == IMDB.name:
         return _imdb(split or "train", columns, labelled)
+    if spec == CHNSENTICORP.name:
+        return _chnsenticorp(split or "train", columns, labelled)
     if spec == ROTTEN_TOMATOES.name:
         return _rotten_tomatoes(split or "verdicts", columns, labelled)
     if spec.startswith("hf:"):
@@ -90,22 +103,40 @@ def open_data(spec: str, *, split: str | None = None, columns: Columns = Columns
 
 
 def _imdb(split: str, columns: Columns, labelled: bool | None) -> Source:
-    root = os.environ.get(DATA_FOLDER)
     wanted = None if split == "unsup" and not labelled else labelled
-    if root is not None:
-        for name in ("imdb", "aclImdb"):
-            folder = Path(root) / name
-            if folder.is_dir():
-                return _renamed(open_path(folder, columns=columns, labelled=wanted, split=split), _IMDB_LABELS)
-    names = {"unsup": "unsupervised"}
+    found = _in_data_folder(("imdb", "aclImdb"), split, columns, wanted)
+    if found is None:
+        names = {"unsup": "unsupervised"}
+        found = _fetched(IMDB, "imdb/ or aclImdb/", "stanfordnlp/imdb", names.get(split, split), columns, wanted)
+    return _renamed(found, {"0": "negative", "1": "positive", "neg": "negative", "pos": "positive", "-1": None})
+
+
+def _chnsenticorp(split: str, columns: Columns, labelled: bool | None) -> Source:
+    found = _in_data_folder(("chnsenticorp",), split, columns, labelled)
+    if found is None:
+        names = {"dev": "validation"}
+        found = _fetched(CHNSENTICORP, "chnsenticorp/", "lansinuote/ChnSentiCorp", names.get(split, split), columns, labelled)
+    return _renamed(found, {"0": "negative", "1": "positive"})
+
+
+def _in_data_folder(names: tuple[str, ...], split: str, columns: Columns, labelled: bool | None) -> Source | None:
+    """The first of these folders that is there in the folder of downloaded data sets; None where there is none."""
+    root = os.environ.get(DATA_FOLDER)
+    folders = [] if root is None else [Path(root) / name for name in names]
+    present = next((folder for folder in folders if folder.is_dir()), None)
+    return None if present is None else open_path(present, columns=columns, labelled=labelled, split=split)
+
+
+def _fetched(
+    entry: CatalogueEntry, missing: str, repository: str, split: str, columns: Columns, labelled: bool | None
+) -> Source:
+    """From the hub, because `missing` is not in the folder of downloaded data sets."""
     try:
-        return _renamed(_hub("stanfordnlp/imdb", names.get(split, split), columns, wanted), _IMDB_LABELS)
+        return _hub(repository, split, columns, labelled)
     except FathomError as error:
-        given = f"{DATA_FOLDER} is {root!r}, which holds no imdb/ or aclImdb/" if root else f"{DATA_FOLDER} is not set"
-        raise DataError(f"imdb was not found: {given}, and {error}", do=IMDB.how_to_get) from error
-
-
-_IMDB_LABELS = {"0": "negative", "1": "positive", "neg": "negative", "pos": "positive", "-1": None}
+        root = os.environ.get(DATA_FOLDER)
+        given = f"{DATA_FOLDER} is {root!r}, which holds no {missing}" if root else f"{DATA_FOLDER} is not set"
+        raise DataError(f"{entry.name} was not found: {given}, and {error}", do=entry.how_to_get) from error
 
 
 def _rotten_tomatoes(split: str, columns: Columns, labelled: bool | None) -> Source:

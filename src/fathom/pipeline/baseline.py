@@ -2,10 +2,13 @@
 
 It reads no order beyond two neighbouring words, learns in seconds, and is hard to beat on long texts (Wang and Manning
 2012, "Baselines and Bigrams"). Where a Transformer does not beat it, use it instead.
+
+Chinese is written without blanks, so there jieba finds the words; without jieba, groups of characters stand for them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,23 +20,44 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fathom.data import Example
-from fathom.errors import DataError
+from fathom.errors import DataError, MissingExtraError
 from fathom.limits.statistics import fit_temperature
-from fathom.text.splitting import WORD
+from fathom.text.splitting import WORD, make_splitter, mostly_chinese
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)  # scikit-learn's C: the larger, the less the weights are held back
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is counted."""
+
+    name: str  # a bag of …
+    grams: str  # TF-IDF of …
+    features: str  # TF-IDF of so many …
+    longest: int  # units in a row that are counted as one feature
+
+
+WORDS = Units("words", "1- and 2-grams", "words and word pairs", 2)
+JIEBA = Units("jieba's words", "1- and 2-grams of jieba's words", "of jieba's words and word pairs", 2)
+CHARACTERS = Units("characters", "1- to 3-grams of characters", "characters and groups of two or three", 3)
 
 
 @dataclass(frozen=True)
 class Baseline:
     """A fitted bag of words."""
 
+    units: Units
     labels: list[str]
     strength: float  # the C that the dev part chose
     features: int
     temperature: float  # fitted on the dev part, as for every model here
     dev_accuracy: float
     _pipeline: Pipeline
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"TF-IDF of {self.units.grams}, logistic regression"
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(texts, labels) float64 probabilities, rows summing to 1, columns in the order of `labels`."""
@@ -48,7 +72,8 @@ def fit_baseline(
 ) -> Baseline:
     """Fits on `texts`; the dev part chooses between `STRENGTHS` (the strongest restraint among equals) and calibrates.
 
-    The same texts give the same weights: nothing in it is random.
+    The same texts give the same weights: nothing in it is random. What is counted follows from `texts`: words, or where
+    they are mostly Chinese, jieba's words, or without jieba characters.
 
     Raises:
         DataError: nothing to learn from: fewer than two labels, no words, no dev texts, or a label in dev only.
@@ -62,7 +87,7 @@ def fit_baseline(
             f"the dev part has labels that the training part has not: {', '.join(unknown)}",
             expected="the labels of the training part",
         )
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
+    units, vectorizer = _vectorizer(texts)
     try:
         counted, dev_counted = vectorizer.fit_transform(texts), vectorizer.transform(dev_texts)
     except ValueError as error:
@@ -75,7 +100,7 @@ def fit_baseline(
     names = [str(name) for name in fitted[best].classes_]
     truth = np.array([names.index(label) for label in dev_labels])
     temperature = fit_temperature(_logits(pipeline, dev_texts), truth)
-    return Baseline(names, STRENGTHS[best], counted.shape[1], temperature, accuracies[best], pipeline)
+    return Baseline(units, names, STRENGTHS[best], counted.shape[1], temperature, accuracies[best], pipeline)
 
 
 def baseline_of(train: Iterable[Example], dev: Iterable[Example]) -> Baseline:
@@ -92,6 +117,24 @@ def baseline_of(train: Iterable[Example], dev: Iterable[Example]) -> Baseline:
 def whole_text(example: Example) -> str:
     """A text and, where there is one, its second text on a line of its own."""
     return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+
+
+def _vectorizer(texts: Sequence[str]) -> tuple[Units, TfidfVectorizer]:
+    units, split = WORDS, None
+    if mostly_chinese(texts):
+        try:
+            units, split = JIEBA, make_splitter("zh")
+        except MissingExtraError:
+            units = CHARACTERS
+
+    def words(text: str) -> list[str]:
+        assert split is not None
+        return [text[start:end] for start, end in split(text) if re.search(r"\w", text[start:end])]
+
+    shared = {"ngram_range": (1, units.longest), "sublinear_tf": True}
+    if units is JIEBA:
+        return units, TfidfVectorizer(tokenizer=words, token_pattern=None, **shared)
+    return units, TfidfVectorizer(token_pattern=WORD, **shared)
 
 
 def _logits(pipeline: Pipeline, texts: Sequence[str]) -> np.ndarray:

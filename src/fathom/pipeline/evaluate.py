@@ -46,8 +46,11 @@ class BaselineScore:
     """A bag of words on the same texts."""
 
     name: str
+    units: str  # a bag of words, of jieba's words, of characters
     score: Score
     paired: PairedTest  # the model minus the bag of words
+    without_seen: Score  # both again, without the texts that the model was trained on
+    paired_without_seen: PairedTest
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def evaluate(
     by_label = dict(zip(predictor.labels, statistics.class_scores(counts), strict=True))
     beside, baseline_probabilities = None, None
     if baseline is not None:
-        beside, baseline_probabilities = _beside(baseline, predictor.labels, examples, labels, correct)
+        beside, baseline_probabilities = _beside(baseline, predictor.labels, examples, labels, correct, was_seen)
     evaluation = Evaluation(
         score=Score.of(correct),
         without_seen=Score.of(correct[~was_seen]),
@@ -196,7 +199,12 @@ def evaluate_folder(
 
 
 def _beside(
-    baseline: Baseline, names: list[str], examples: list[Example], labels: np.ndarray, model_correct: np.ndarray
+    baseline: Baseline,
+    names: list[str],
+    examples: list[Example],
+    labels: np.ndarray,
+    model_correct: np.ndarray,
+    was_seen: np.ndarray,
 ) -> tuple[BaselineScore, np.ndarray]:
     found = baseline.predict_proba([whole_text(example) for example in examples])
     probabilities = np.zeros((len(examples), len(names)))
@@ -204,8 +212,16 @@ def _beside(
         if name in names:
             probabilities[:, names.index(name)] = found[:, column]
     correct = probabilities.argmax(axis=1) == labels
-    paired = statistics.paired_test(model_correct, correct)
-    return BaselineScore("TF-IDF of 1- and 2-grams, logistic regression", Score.of(correct), paired), probabilities
+    new = ~was_seen
+    score = BaselineScore(
+        name=baseline.name,
+        units=baseline.units.name,
+        score=Score.of(correct),
+        paired=statistics.paired_test(model_correct, correct),
+        without_seen=Score.of(correct[new]),
+        paired_without_seen=statistics.paired_test(model_correct[new], correct[new]),
+    )
+    return score, probabilities
 
 
 def _baseline_of(folder: Path, made_by: MadeBy | None) -> Baseline:

@@ -87,7 +87,7 @@ def quickstart(
 
     listener.on_message("fitting a bag of words")
     baseline = baseline_of(parts["train"], parts["dev"])
-    listener.on_message(f"bag of words: {100 * baseline.dev_accuracy:.1f} % right on the dev part")
+    listener.on_message(f"bag of {baseline.units.name}: {100 * baseline.dev_accuracy:.1f} % right on the dev part")
 
     listener.on_message("fine-tuning the packaged MiniLM")
     settings = quickstart_settings(seed)
@@ -119,7 +119,7 @@ def quickstart(
         texts=[example.text for example in test],
         truth=answers.labels,
         model=("MiniLM", _describe(tuned), answers.probabilities),
-        baseline=("bag of words", _describe_baseline(baseline), answers.baseline),
+        baseline=(f"bag of {baseline.units.name}", _describe_baseline(baseline), answers.baseline),
         lengths=answers.lengths,
         length_unit="tokens",
         groups=[example.group or "" for example in test],
@@ -171,7 +171,7 @@ def _describe(tuned: FinetuneResult) -> str:
 
 
 def _describe_baseline(baseline: Baseline) -> str:
-    return f"TF-IDF of {baseline.features:,} words and word pairs, logistic regression"
+    return f"TF-IDF of {baseline.features:,} {baseline.units.features}, logistic regression"
 
 
 def _data(parts: dict[str, list[Example]], made_by: MadeBy, test_duplicates: int) -> Data:

@@ -7,7 +7,7 @@ Only spaCy's tokenizer runs (a blank pipeline: no model, nothing to download). W
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from fathom.errors import MissingExtraError, SettingsError
 Span = tuple[int, int]
 
 WORD = r"[\u3040-\u30ff\u3400-\u9fff]|\w+"  # Japanese and Chinese put no space between words: each character is one
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 class Splitter(Protocol):
@@ -42,6 +43,19 @@ def make_splitter(language: str) -> Splitter:
 
 
 _WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def mostly_chinese(texts: Iterable[str]) -> bool:
+    """Whether at least half of the words of these texts are Chinese; every Chinese character counts as a word.
+
+    Japanese, where most signs are kana, is not.
+    """
+    chinese = words = 0
+    for text in texts:
+        for word in re.findall(WORD, text):
+            words += 1
+            chinese += _HAN.match(word) is not None
+    return words > 0 and 2 * chinese >= words
 
 
 def _simple(text: str) -> Iterator[Span]:

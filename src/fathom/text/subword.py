@@ -9,7 +9,7 @@ All of them have [PAD] [UNK] [CLS] [SEP] [MASK] as ids 0 to 4 and frame a text a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -54,7 +54,9 @@ def train_wordpiece(
     )
     learned = _learn(backend, trainer, texts)
     vocabulary = {token: number for number, token in enumerate(learned.tokens())}
-    return Tokenizer(wordpiece_backend(vocabulary, lowercase=lowercase), dict(CONFIG))
+    backend = wordpiece_backend(vocabulary, lowercase=lowercase)
+    backend.add_special_tokens(SPECIAL_TOKENS)
+    return Tokenizer(backend, dict(CONFIG))
 
 
 def train_bpe(texts: Iterable[str], *, vocab_size: int = 30_000, lowercase: bool = False, min_frequency: int = 2) -> Tokenizer:
@@ -103,16 +105,17 @@ def train_unigram(
     return _learn(backend, trainer, texts)
 
 
-def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> tokenizers.Tokenizer:
+def wordpiece_backend(
+    vocabulary: dict[str, int], *, lowercase: bool, roles: Mapping[str, str] = CONFIG
+) -> tokenizers.Tokenizer:
     """BERT's tokenizer around a vocabulary, as the library's own BertWordPieceTokenizer builds it."""
-    model = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)
+    model = models.WordPiece(vocabulary, unk_token=roles["unk_token"], max_input_chars_per_word=100)
     backend = tokenizers.Tokenizer(model)
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
     if vocabulary:
-        _frame(backend)
-        backend.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
+        _frame(backend, roles["cls_token"], roles["sep_token"])
     return backend
 
 
@@ -149,10 +152,9 @@ def _continues_words(backend: tokenizers.Tokenizer, character: str) -> bool:
     return len(words) == 1 and words[0][0] != "a"
 
 
-def _frame(backend: tokenizers.Tokenizer) -> None:
+def _frame(backend: tokenizers.Tokenizer, start: str = "[CLS]", end: str = "[SEP]") -> None:
     """[CLS] a [SEP], and [CLS] a [SEP] b [SEP] with b in segment 1 (Devlin et al. 2019)."""
-    ids = [(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    ids = [(token, backend.token_to_id(token)) for token in (start, end)]
     if all(number is not None for _, number in ids):
-        backend.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
-        )
+        single = f"{start} $A {end}"
+        backend.post_processor = processors.TemplateProcessing(single=single, pair=f"{single} $B:1 {end}:1", special_tokens=ids)

@@ -26,6 +26,7 @@ LongText = Literal["head", "head+tail", "windows"]
 TOKENIZER = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
 SPECIALS = "special_tokens_map.json"
+ADDED = "added_tokens.json"
 WORDS = "word_splitting"  # our key in tokenizer_config.json; {"language": …, "lowercase": …}
 
 _ROLES = {  # where a folder does not say which token has which part, by the names in use
@@ -92,13 +93,17 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """Reads tokenizer.json (or vocab.txt of an old BERT) and what stands beside it.
+        """Reads tokenizer.json, or the older files of a BERT, GPT-2 or RoBERTa, and what stands beside it.
 
         Raises:
             ModelFolderError: nothing usable there, or a file that is damaged.
         """
+        from fathom.text.layouts import follow_config, read_old_layout
+
         path = folder / TOKENIZER
-        config = {**_read_json(folder / SPECIALS), **_read_json(folder / CONFIG)}
+        config = _read_json(folder / CONFIG)
+        if "added_tokens_decoder" not in config:  # written since it says all of special_tokens_map.json itself
+            config |= _read_json(folder / SPECIALS)
         if path.is_file():
             try:
                 backend = tokenizers.Tokenizer.from_file(str(path))
@@ -106,13 +111,16 @@ class Tokenizer:
                 raise ModelFolderError(
                     f"{path} cannot be read: {error}", expected="a tokenizer.json as the tokenizers library writes it"
                 ) from error
-        elif (folder / "vocab.txt").is_file():
-            lowercase = bool(config.get("do_lower_case", True))
-            backend = _bert(folder / "vocab.txt", lowercase)
+            follow_config(backend, config)
         else:
-            raise ModelFolderError(
-                f"{folder} holds no tokenizer", expected=f"{TOKENIZER} (or vocab.txt)", do="restore the file"
-            )
+            old = read_old_layout(folder, config, _read_json(folder / ADDED))
+            if old is None:
+                raise ModelFolderError(
+                    f"{folder} holds no tokenizer",
+                    expected=f"{TOKENIZER} (or vocab.txt, or vocab.json and merges.txt)",
+                    do="restore the file",
+                )
+            backend = old
         if not backend.get_vocab_size():
             raise ModelFolderError(f"{path} has an empty vocabulary", expected="at least one token")
         return cls(backend, config)
@@ -351,14 +359,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelFolderError(f"{path} holds a {type(value).__name__}", expected="a JSON object")
     return value
-
-
-def _bert(vocabulary: Path, lowercase: bool) -> tokenizers.Tokenizer:
-    from fathom.text.subword import wordpiece_backend
-
-    try:
-        text = vocabulary.read_text(encoding="utf-8").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise ModelFolderError(f"{vocabulary} cannot be read: {error}", expected="one token a line, in UTF-8") from error
-    lines = text.split("\n") if text else []  # splitlines would cut at U+2028, a token of BERT's Chinese vocabulary
-    return wordpiece_backend({token: number for number, token in enumerate(lines)}, lowercase=lowercase)
