@@ -113,7 +113,7 @@ def _from_hub(repository: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt"]
+    patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt", "chat_template.jinja"]
     try:
         return Path(snapshot_download(repository, allow_patterns=patterns))
     except HFValidationError as error:
