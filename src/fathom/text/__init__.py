@@ -1,5 +1,7 @@
 """String to ids: vocabularies, how they split text, and what happens to texts longer than a model reads. No torch."""
 
+from fathom.text.chat import Message, render_chat
+from fathom.text.stream import TextStream
 from fathom.text.subword import train_bpe, train_unigram, train_wordpiece
 from fathom.text.tokenizer import Encoded, LongText, Tokenizer, blank_markup
 from fathom.text.vectors import PretrainedVectors, read_vectors
@@ -8,10 +10,13 @@ from fathom.text.words import train_words
 __all__ = [
     "Encoded",
     "LongText",
+    "Message",
     "PretrainedVectors",
+    "TextStream",
     "Tokenizer",
     "blank_markup",
     "read_vectors",
+    "render_chat",
     "train_bpe",
     "train_unigram",
     "train_wordpiece",

@@ -27,6 +27,7 @@ TOKENIZER = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
 SPECIALS = "special_tokens_map.json"
 ADDED = "added_tokens.json"
+CHAT_TEMPLATE = "chat_template.jinja"
 WORDS = "word_splitting"  # our key in tokenizer_config.json; {"language": …, "lowercase": …}
 
 _ROLES = {  # where a folder does not say which token has which part, by the names in use
@@ -104,6 +105,11 @@ class Tokenizer:
         config = _read_json(folder / CONFIG)
         if "added_tokens_decoder" not in config:  # written since it says all of special_tokens_map.json itself
             config |= _read_json(folder / SPECIALS)
+        if (folder / CHAT_TEMPLATE).is_file():
+            try:
+                config["chat_template"] = (folder / CHAT_TEMPLATE).read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise ModelFolderError(f"{folder / CHAT_TEMPLATE} cannot be read: {error}", expected="text in UTF-8") from error
         if path.is_file():
             try:
                 backend = tokenizers.Tokenizer.from_file(str(path))
@@ -138,6 +144,15 @@ class Tokenizer:
         for name, value in ((CONFIG, config), (SPECIALS, specials)):
             (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
+    @property
+    def chat_template(self) -> str | None:
+        """How messages become a prompt, in Jinja's language (`fathom.text.render_chat`); of several, the default one."""
+        template = self._config.get("chat_template")
+        if isinstance(template, list):  # older files name several
+            named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+            template = named.get("default")
+        return template if isinstance(template, str) else None
+
     def token_to_id(self, token: str) -> int | None:
         """The id of a token as the vocabulary spells it."""
         return self._vocabulary.get(token)
@@ -155,6 +170,13 @@ class Tokenizer:
         if self._words is not None:
             return " ".join(self.id_to_token(token_id) for token_id in token_ids if token_id != self.pad_id)
         return str(self._backend.decode(list(token_ids), skip_special_tokens=True))
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """The ids of a text as it stands: nothing is put around it, nothing is cut.
+
+        Special tokens that the text spells, such as a chat template's <|im_start|>, become their own ids.
+        """
+        return self._content([text], offsets=False)[0].ids
 
     def without_markup(self) -> Tokenizer:
         """The same tokenizer, blind to HTML tags: "<br />" counts as a blank. Saved with it, in standard form."""
