@@ -52,10 +52,12 @@ def _read_head_width(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"head_width": None if width == config["hidden_size"] // config["num_attention_heads"] else width}
 
 
-def _read_biases(config: Mapping[str, Any]) -> dict[str, Any]:
-    bias = config.get("attention_bias", False)
-    return {"attention_bias": bias, "attention_output_bias": bias}
-
+ATTENTION_BIASES = Keys(
+    ("attention_bias",),
+    ("attention_bias", "attention_output_bias"),
+    lambda config: dict.fromkeys(("attention_bias", "attention_output_bias"), config.get("attention_bias", False)),
+    lambda config: {"attention_bias": config.attention_bias},
+)
 
 LLAMA = Family(
     model_type="llama",
@@ -79,12 +81,7 @@ LLAMA = Family(
         Keys(("rope_theta", "rope_scaling", "rope_parameters"), _ROTARY, read_rotary, write_rotary),
         Key("hidden_act", "activation", values=ACTIVATIONS),
         Key("rms_norm_eps", "norm_eps"),
-        Keys(
-            ("attention_bias",),
-            ("attention_bias", "attention_output_bias"),
-            _read_biases,
-            lambda config: {"attention_bias": config.attention_bias},
-        ),
+        ATTENTION_BIASES,
         Key("mlp_bias", "feed_forward_bias", default=False, required=False),
         Key("tie_word_embeddings", "tied", default=False, required=False),
         Key("attention_dropout", "attention_dropout", default=0.0, required=False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from fathom.families.bert import ACTIVATIONS, CLASSIFIER, SPECIAL_IDS
 from fathom.families.family import Family, Head, Key, Keys, Line, constants, shortest_pattern
+from fathom.families.llama import ATTENTION_BIASES
 from fathom.families.steps import Stacked
 from fathom.model import TransformerConfig
 
@@ -58,11 +59,6 @@ def _write_rotary(config: TransformerConfig) -> dict[str, Any]:
     return {"global_rope_theta": config.rotary_base, "local_rope_theta": near}
 
 
-def _read_biases(config: Mapping[str, Any]) -> dict[str, Any]:
-    bias = config.get("attention_bias", False)
-    return {"attention_bias": bias, "attention_output_bias": bias}
-
-
 def _read_head(config: Mapping[str, Any]) -> dict[str, Any]:
     activation = ACTIVATIONS[config.get("classifier_activation", "gelu")]
     return {"pooler_activation": activation, "output_activation": activation}
@@ -100,18 +96,13 @@ MODERNBERT = Family(
         Key("hidden_activation", "activation", values=ACTIVATIONS),
         Key("norm_eps", "norm_eps"),
         Key("norm_bias", "norm_bias"),
-        Keys(
-            ("attention_bias",),
-            ("attention_bias", "attention_output_bias"),
-            _read_biases,
-            lambda config: {"attention_bias": config.attention_bias},
-        ),
+        ATTENTION_BIASES,
         Key("mlp_bias", "feed_forward_bias"),
         Keys(
             ("classifier_activation",),
             ("pooler_activation", "output_activation"),
             _read_head,
-            lambda config: {"classifier_activation": {v: k for k, v in ACTIVATIONS.items()}[config.pooler_activation]},
+            lambda config: {"classifier_activation": next(k for k, v in ACTIVATIONS.items() if v == config.pooler_activation)},
         ),
         Key("classifier_pooling", "pooling", values={"cls": "first", "mean": "mean"}),
         Key("classifier_bias", "head_bias"),
