@@ -50,6 +50,7 @@ class Encoded:
     segment_ids: list[int] | None  # None: all 0
     offsets: list[tuple[int, int]] | None  # characters of each token in its text; (0, 0) for special tokens
     dropped: int  # content tokens of the text (and its pair) that no window holds
+    second: tuple[int, int] | None = None  # of a pair: where its second text starts and ends, in tokens
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,9 @@ class Tokenizer:
             blank = [(0, 0)]
             places = blank * len(frame.before) + first.offsets + blank * len(frame.between)
             places += second.offsets + blank * len(frame.after)
-        return Encoded(ids, segments if any(segments) else None, places, max(0, length - budget))
+        start = len(frame.before) + len(first.ids) + len(frame.between)
+        dropped = max(0, length - budget)
+        return Encoded(ids, segments if any(segments) else None, places, dropped, (start, start + len(second.ids)))
 
     def _role(self, role: str) -> int | None:
         token = _content(self._config.get(role))
