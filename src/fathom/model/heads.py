@@ -183,6 +183,7 @@ class LanguageModel(nn.Module):
         segment_ids: Tensor | None = None,
         *,
         position_ids: Tensor | None = None,
+        documents: Tensor | None = None,
         cache: Cache | None = None,
         memory: Sequence[Tensor] | None = None,
         only_last: bool = False,
