@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,27 @@ class Batch:
         held = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: value.to(device) for name, value in held.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+
+class Rows(Protocol):
+    """Rows of tokens that can be put into batches."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(rows,) tokens of each row."""
+        ...
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some of them, by number."""
+        ...
+
+
+class Epochs(Protocol):
+    """What a training run reads: rows that may differ from epoch to epoch, the same ones for the same number."""
+
+    def epoch(self, number: int) -> Rows:
+        """The rows of an epoch, counted from 0."""
+        ...
 
 
 def padded_length(longest: int, limit: int) -> int:
