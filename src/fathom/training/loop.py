@@ -196,7 +196,7 @@ def _cut(plans: list[list[list[np.ndarray]]], updates: int | None) -> list[list[
     """The first `updates` of all."""
     if updates is None:
         return plans
-    kept = []
+    kept: list[list[list[np.ndarray]]] = []
     for plan in plans:
         kept.append(plan[: updates - sum(map(len, kept))])
     return [plan for plan in kept if plan]
