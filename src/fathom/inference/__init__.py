@@ -4,11 +4,15 @@ from fathom.inference.generation import generate_tokens, make_settings, stream_t
 from fathom.inference.predictor import Prediction, Predictor, pick_device
 from fathom.inference.scoring import text_probabilities, window_logits
 from fathom.inference.settings import GenerationSettings
+from fathom.inference.writer import Generation, Piece, Writer
 
 __all__ = [
+    "Generation",
     "GenerationSettings",
+    "Piece",
     "Prediction",
     "Predictor",
+    "Writer",
     "generate_tokens",
     "make_settings",
     "pick_device",
