@@ -1,0 +1,261 @@
+"""From documents to a base model: read ─ vocabulary or base ─ corpus of tokens ─ train ─ measure on held-out documents ─ save.
+
+While it runs, everything lives in OUTPUT.partial (the corpus in shards, checkpoints, metrics); OUTPUT appears whole at the
+end. Held-out documents choose nothing but the best of the checkpoints; no labelled text is read.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
+from fathom.checkpoint.card import base_card
+from fathom.checkpoint.weights import hash_of_weights
+from fathom.data import Epochs, Rows, Source, open_data, plan_batches
+from fathom.data.corpus import Corpus, CorpusSettings
+from fathom.data.corpus_building import build_corpus
+from fathom.data.packing import PackedRows, SentencePairs
+from fathom.errors import DataError, SettingsError
+from fathom.folders import machine_errors
+from fathom.inference import pick_device
+from fathom.model import Model, Task, make_model
+from fathom.objectives import Answers, CausalLanguage, MaskedLanguage, Mixture, NextSentence, OnePass, SentenceOrder
+from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
+from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
+from fathom.text import Tokenizer
+from fathom.training import Listener, SilentListener, TrainingResult, autocast, train
+from fathom.training.loop import METRICS
+
+TASKS: dict[str, Task] = {
+    "masked": "masked",
+    "masked+next": "pretraining",
+    "masked+order": "pretraining",
+    "causal": "causal",
+}
+_EVALUATION_TOKENS = 8192  # in a batch of held-out rows
+_MASKS = 20  # seed of what is hidden when held-out documents are measured: the same every time
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """A finished run."""
+
+    folder: Path
+    made_by: MadeBy
+    training: TrainingResult
+
+
+def pretrain(
+    settings: PretrainSettings,
+    output: Path,
+    *,
+    device: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    processes: int = 1,
+    command: str | None = None,
+) -> PretrainResult:
+    """Trains a base model on documents without labels and writes its folder.
+
+    Args:
+        settings: the whole run.
+        output: the model folder to write.
+        resume: go on with an interrupted run in OUTPUT.partial, bit for bit.
+        overwrite: replace a model folder that is there.
+        listener: shows progress.
+        processes: how many tokenise at the same time; the result does not depend on it.
+        command: what made_by.json says was run; None: this process's own command line.
+
+    Raises:
+        FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
+    """
+    listener = listener or SilentListener()
+    if settings.data is None:
+        raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom pretrain DATA …")
+    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
+    documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
+    torch.manual_seed(settings.training.seed)
+    model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
+    for note in notes:
+        listener.on_message(note)
+    corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+    train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
+    facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
+    listener.on_message(_described(facts))
+
+    objective = make_objective(settings, tokenizer)
+    model.to(pick_device(device))
+    result = train(
+        model,
+        objective,
+        train_rows,
+        settings.training,
+        folder=partial,
+        fingerprint=run_fingerprint(settings, facts, parents),
+        evaluate=_evaluator(objective, held_out.epoch(0), corpus, settings),
+        resume=resume,
+        listener=listener,
+    )
+    about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
+    chosen = max(result.evaluations, key=lambda entry: entry["score"])
+    made_by = run_record(
+        settings,
+        result,
+        seed=settings.training.seed,
+        data={"documents": corpus.manifest.texts_sha256},
+        commit=commit,
+        command=command,
+        metrics={"held_out": chosen, "facts": facts},
+    )
+    with machine_errors(output):
+        save_model(
+            output,
+            model=model,
+            tokenizer=tokenizer,
+            about=about,
+            made_by=made_by,
+            card=base_card(output.name, model, about, made_by),
+            files={METRICS: (partial / METRICS).read_text(encoding="utf-8")},
+            overwrite=overwrite,
+        )
+    shutil.rmtree(partial, ignore_errors=True)
+    return PretrainResult(output, made_by, result)
+
+
+def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> OnePass | Mixture:
+    """What is asked of the model.
+
+    Raises:
+        SettingsError: tokens are to be hidden, and the vocabulary has none that hides.
+    """
+    if settings.objective == "causal":
+        return CausalLanguage()
+    if tokenizer.mask_id is None:
+        raise SettingsError("the vocabulary has no token that hides others, such as [MASK]", expected="one, to hide tokens")
+    masked = MaskedLanguage(
+        mask_id=tokenizer.mask_id,
+        vocab_size=tokenizer.vocab_size,
+        special_ids=tokenizer.special_ids,
+        rate=settings.mask_rate,
+        whole_words=settings.whole_words,
+    )
+    if settings.objective == "masked":
+        return masked
+    relation = NextSentence() if settings.objective == "masked+next" else SentenceOrder()
+    return Mixture(((1.0, masked), (1.0, relation)))
+
+
+def _start(settings: PretrainSettings, documents: Source, learned: Path) -> tuple[Model, Tokenizer, dict[str, str], list[str]]:
+    """The model before training, its tokenizer, the hashes of its parents and what a person should know about it."""
+    task = TASKS[settings.objective]
+    if settings.model != SCRATCH:
+        folder = resolve_model(settings.model)
+        loaded = load_model(folder, task=task, allow_new_head=True, training=settings.dropout.fields())
+        notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
+        tokenizer = loaded.tokenizer if settings.markup else loaded.tokenizer.without_markup()
+        return loaded.model, tokenizer, {"model": hash_of_weights(folder)}, notes
+    kind = "bpe" if task == "causal" else "wordpiece"
+    vocabulary = settings.vocabulary or VocabularySettings(kind=kind, size=8_000)
+    pairs = {"segments": 2} if task == "pretraining" else {}
+    writes = {"causal": True, "pooling": "last"} if task == "causal" else {}
+    usual = ArchitectureSettings(positions="rotary", gated=True, **pairs, **writes)
+    architecture = settings.architecture or usual
+    texts = Texts(documents, markup=settings.markup)
+    tokenizer, parents, note = run_vocabulary(vocabulary, texts, learned, markup=settings.markup)
+    config = architecture.config(
+        vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, max_length=settings.max_length, **settings.dropout.fields()
+    )
+    if config.causal != (task == "causal"):
+        raise SettingsError(
+            f"architecture.causal is {config.causal} and objective is {settings.objective!r}",
+            expected="a causal architecture for the objective causal, and for no other",
+        )
+    if task == "pretraining" and config.segments < 2:
+        raise SettingsError(f"architecture.segments is {config.segments}", expected="2, to tell the two texts of a pair apart")
+    return make_model(task, config), tokenizer, parents, [note]
+
+
+def _corpus(
+    settings: PretrainSettings, documents: Source, tokenizer: Tokenizer, folder: Path, processes: int, listener: Listener
+) -> Corpus:
+    pairs = settings.objective in ("masked+next", "masked+order")
+    chosen = CorpusSettings(
+        sentences=settings.language if pairs else None,
+        chinese_words=settings.whole_words and settings.language == "zh",
+        held_out=settings.held_out,
+        seed=settings.training.seed,
+    )
+
+    def on_shard(shards: int, done: int) -> None:
+        listener.on_message(f"tokenised {done:,} documents into {shards:,} {'shard' if shards == 1 else 'shards'}")
+
+    return build_corpus(documents, tokenizer, folder, chosen, processes=processes, on_shard=on_shard)
+
+
+def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part: str) -> Epochs:
+    """What a run reads of a part of the corpus."""
+    raise NotImplementedError
+
+
+def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
+    manifest = corpus.manifest
+    return {
+        "documents": manifest.documents,
+        "tokens": manifest.tokens,
+        "text_bytes": manifest.text_bytes,
+        "train_rows": len(train_rows.lengths),
+        "held_out_rows": len(held_out.lengths),
+    }
+
+
+def _described(facts: Mapping[str, Any]) -> str:
+    return (
+        f"{facts['documents']['train']:,} documents to train on, {facts['documents']['held-out']:,} held out; "
+        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes; "
+        f"{facts['train_rows']:,} rows an epoch"
+    )
+
+
+def _evaluator(
+    objective: OnePass | Mixture, rows: Rows, corpus: Corpus, settings: PretrainSettings
+) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
+    """Scores a model on held-out documents, with the same things asked every time; the loss is to be small."""
+    held_out = corpus.documents("held-out")
+    tokens_per_byte = int(corpus.lengths[held_out].sum()) / int(corpus.text_bytes[held_out].sum())
+
+    def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
+        device = next(model.parameters()).device
+        generator = torch.Generator().manual_seed(_MASKS)
+        sums: dict[int, np.ndarray] = {}  # of each part: nats, right answers, answers
+        for indices in plan_batches(rows.lengths, max_tokens=_EVALUATION_TOKENS, shuffle=False):
+            if stop():
+                return None
+            with torch.inference_mode(), autocast(settings.training.precision, device):
+                found = objective.answers(model, rows.batch(indices).to(device), generator)
+            for number, answers in enumerate([found] if isinstance(found, Answers) else found):
+                counted = np.array([float(answers.nats.sum()), float(answers.hits.sum()), len(answers.nats)])
+                sums[number] = sums.get(number, np.zeros(3)) + counted
+        nats, right, count = sums[0]
+        scores = {"loss": nats / count, "accuracy": right / count}
+        if settings.objective == "causal":
+            scores["bits_per_byte"] = scores["loss"] * tokens_per_byte / math.log(2)
+        for nats, right, count in list(sums.values())[1:]:
+            scores |= {"relation_loss": nats / count, "relation_accuracy": right / count}
+        return {**scores, "score": -scores["loss"] - scores.get("relation_loss", 0.0)}
+
+    return evaluate
+
+
+def _longest(settings: PretrainSettings, model: Model) -> int:
+    return min(settings.max_length, model.config.max_length)
