@@ -40,10 +40,9 @@ def make_settings(**values: Any) -> GenerationSettings:
     except ValidationError as error:
         found = [(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
         complaints = "; ".join(f"{name}: {message}" if name else message for name, message in found)
-        raise SettingsError(
-            f"no text can be generated with these settings: {complaints}",
-            expected=f"some of {', '.join(GenerationSettings.model_fields)}",
-        ) from error
+        unknown = any(each["type"] == "extra_forbidden" for each in error.errors())
+        known = f"some of {', '.join(GenerationSettings.model_fields)}" if unknown else None
+        raise SettingsError(f"no text can be generated with these settings: {complaints}", expected=known) from error
 
 
 def generate_tokens(
