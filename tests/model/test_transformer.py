@@ -122,3 +122,25 @@ def test_fresh_weights_have_the_asked_for_deviation() -> None:
     model = SequenceClassifier(config(vocab_size=5000, width=64), 2)
     assert model.transformer.embeddings.token.weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert model.classifier.bias.abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("heads", 3), ("width", 0), ("dropout", 1.0), ("pad_id", 200), ("positions", "tape"), ("norm_eps", 0.0), ("segments", -1)],
+)
+def test_config_refuses_what_makes_no_model(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        config(**{field: value})
+
+
+@pytest.mark.parametrize("changes", [{}, {"causal": True}, {"positions": "rotary", "norm_position": "before", "segments": 0}])
+def test_texts_in_one_row_are_read_as_if_each_stood_alone(changes: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    model = Transformer(config(**changes)).eval()
+    lengths = [7, 1, 5, 9]
+    texts = [torch.randint(5, 200, (1, length)) for length in lengths]
+    documents = torch.cat([torch.full((1, length), number) for number, length in enumerate(lengths)], dim=1)
+    positions = torch.cat([torch.arange(length)[None] for length in lengths], dim=1)
+    packed = model(torch.cat(texts, dim=1), documents=documents, position_ids=positions)
+    alone = torch.cat([model(text) for text in texts], dim=1)
+    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=0)

@@ -28,6 +28,7 @@ VERBS = {
     "finetune": "labelled texts and a model (or none) → a classifier",
     "evaluate": "measure a classifier on labelled texts, with intervals",
     "predict": "label texts, with calibrated confidence",
+    "generate": "write text from prompts, or talk",
     "tokenizer": "learn a vocabulary from texts",
     "data": "data sets known by name; what a file holds",
     "models": "models known by name; what a folder holds",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fathom.cli.console import Bar, percent, say
+from fathom.cli.console import Bar, percent, say, standard_input
 from fathom.cli.options import Device, Json
 
 if TYPE_CHECKING:
@@ -54,24 +54,11 @@ def predict(
         if sys.stdin.isatty():
             say("type a text and press Enter; Ctrl-D ends")
             chunk = 1
-        examples = (Example(line) for line in _standard_input())
+        examples = (Example(line) for line in standard_input())
     with Bar("answering", total=None, unit="texts", quiet=json or sys.stdout.isatty()) as bar:
         for prediction in predictor.stream(examples, chunk=chunk):
             print(_as_json(prediction) if json else _as_text(prediction), flush=chunk == 1)
             bar.advance(1)
-
-
-def _standard_input() -> Iterator[str]:
-    """Lines that are not blank, in UTF-8 whatever the machine's locale."""
-    from fathom.errors import DataError
-
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"standard input, line {number} is not UTF-8: {error}", expected="text in UTF-8") from error
-        if line.strip():
-            yield line.rstrip("\r\n")
 
 
 def _as_json(prediction: Prediction) -> str:

@@ -1,6 +1,6 @@
 """Files → batches: readers that stream, splits that share nothing, and batches with little padding."""
 
-from fathom.data.batches import Batch, padding_share, plan_batches, random_padding_share
+from fathom.data.batches import Batch, Epochs, Rows, padding_share, plan_batches, random_padding_share
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.examples import Columns, Example
 from fathom.data.sources import Source, open_file
@@ -11,8 +11,10 @@ __all__ = [
     "Batch",
     "CatalogueEntry",
     "Columns",
+    "Epochs",
     "Example",
     "Overlap",
+    "Rows",
     "Source",
     "TokenizedDataset",
     "assign_parts",

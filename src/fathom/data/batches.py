@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,13 +23,36 @@ class Batch:
     labels: Tensor | None  # (B,) int64
     example_ids: list[int]  # which example of the data set each row belongs to
     tokens: int  # without padding
+    documents: Tensor | None = None  # (B, L) int64, which of several texts in a row a token belongs to; None: there is one
+    position_ids: Tensor | None = None  # (B, L) int64, counted in each of these texts; None: 0, 1, 2, … along the row
+    word_starts: Tensor | None = None  # (B, L) booleans, True where a word starts; special tokens are words of their own
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        tensors = (self.token_ids, self.padding_mask, self.segment_ids, self.labels)
-        moved = [None if tensor is None else tensor.to(device) for tensor in tensors]
-        assert moved[0] is not None
-        return Batch(moved[0], moved[1], moved[2], moved[3], self.example_ids, self.tokens)
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in held.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+
+class Rows(Protocol):
+    """Rows of tokens that can be put into batches."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(rows,) tokens of each row."""
+        ...
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some of them, by number."""
+        ...
+
+
+class Epochs(Protocol):
+    """What a training run reads: rows that may differ from epoch to epoch, the same ones for the same number."""
+
+    def epoch(self, number: int) -> Rows:
+        """The rows of an epoch, counted from 0."""
+        ...
 
 
 def padded_length(longest: int, limit: int) -> int:

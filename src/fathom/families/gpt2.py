@@ -34,7 +34,7 @@ GPT2 = Family(
         Key("activation_function", "activation", values=ACTIVATIONS),
         Key("layer_norm_epsilon", "norm_eps"),
         Key("resid_pdrop", "dropout"),
-        Key("embd_pdrop", "embedding_dropout"),
+        Key("embd_pdrop", "embedding_dropout", none_if_equal="dropout"),
         Key("attn_pdrop", "attention_dropout"),
         Key("classifier_dropout", "classifier_dropout", default=0.0, required=False),
         Key("initializer_range", "initializer_range", default=0.02, required=False),

@@ -110,10 +110,10 @@ MODERNBERT = Family(
         Key("classifier_pooling", "pooling", values={"cls": "first", "mean": "mean"}),
         Key("classifier_bias", "head_bias"),
         Key("decoder_bias", "output_bias"),
-        Key("embedding_dropout", "embedding_dropout"),
+        Key("embedding_dropout", "embedding_dropout", none_if_equal="dropout"),
         Key("mlp_dropout", "activation_dropout"),
         Key("attention_dropout", "attention_dropout"),
-        Key("classifier_dropout", "classifier_dropout"),
+        Key("classifier_dropout", "classifier_dropout", default=0.0, required=False),
         Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
     constants=constants(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from torch import Tensor
 from fathom.checkpoint import About, load_model, resolve_model
 from fathom.data import Example, TokenizedDataset
 from fathom.errors import DataError, SettingsError
+from fathom.inference.generation import make_settings
 from fathom.inference.scoring import text_probabilities, window_logits
-from fathom.model import Model, SequenceClassifier, Task
+from fathom.inference.writer import Generation, Writer
+from fathom.model import EncoderDecoder, LanguageModel, Model, SequenceClassifier, Task
 from fathom.text import Tokenizer
 from fathom.training import autocast
 from fathom.training.precision import Precision
@@ -40,10 +42,20 @@ class Prediction:
 class Predictor:
     """Answers with one model. Not changed by answering, so threads may share it."""
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, about: About, *, precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        model: Model,
+        tokenizer: Tokenizer,
+        about: About,
+        *,
+        end_ids: Iterable[int] = (),
+        precision: Precision = "float32",
+    ) -> None:
+        """`end_ids`: tokens that end what the model writes."""
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.about = about
+        self.end_ids = frozenset(end_ids)
         self.precision: Precision = precision
 
     @classmethod
@@ -64,7 +76,8 @@ class Predictor:
         if about is None:
             longest = loaded.model.config.max_length if loaded.task in _WRITERS else min(loaded.model.config.max_length, 512)
             about = About(task=loaded.task, labels=loaded.labels, max_length=longest)
-        return cls(loaded.model.to(pick_device(device)), loaded.tokenizer, about, precision=precision)
+        model = loaded.model.to(pick_device(device))
+        return cls(model, loaded.tokenizer, about, end_ids=loaded.end_ids, precision=precision)
 
     @property
     def classifier(self) -> SequenceClassifier:
@@ -78,6 +91,34 @@ class Predictor:
                 f"this model is for the task {self.about.task!r}", expected="a classifier of texts", do=_VERBS[self.about.task]
             )
         return self.model
+
+    @property
+    def writer(self) -> Writer:
+        """The model, where it writes text.
+
+        Raises:
+            SettingsError: it is for another task.
+        """
+        if self.about.task not in _WRITERS or not isinstance(self.model, LanguageModel | EncoderDecoder):
+            raise SettingsError(
+                f"this model is for the task {self.about.task!r} and writes no text",
+                expected="a causal language model, or one that translates",
+                do="use fathom predict" if self.about.task == "sequence" else None,
+            )
+        return Writer(self.model, self.tokenizer, end_ids=self.end_ids, precision=self.precision)
+
+    def generate(self, prompts: Sequence[str], **settings: Any) -> list[Generation]:
+        """What the model writes behind each prompt.
+
+        Args:
+            prompts: any strings.
+            settings: fields of `GenerationSettings`; none: greedily, the likeliest token each time.
+
+        Raises:
+            DataError: something that is not a string, or a prompt that leaves no room for an answer.
+            SettingsError: settings that cannot be used, or a model for another task.
+        """
+        return self.writer.generate(prompts, make_settings(**settings))
 
     @property
     def labels(self) -> list[str]:

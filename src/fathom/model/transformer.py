@@ -58,6 +58,7 @@ class Transformer(nn.Module):
         segment_ids: Tensor | None = None,
         *,
         position_ids: Tensor | None = None,
+        documents: Tensor | None = None,
         token_vectors: Tensor | None = None,
         cache: Cache | None = None,
         memory: Sequence[Tensor] | None = None,
@@ -71,6 +72,7 @@ class Transformer(nn.Module):
             padding_mask,
             segment_ids,
             position_ids=position_ids,
+            documents=documents,
             token_vectors=token_vectors,
             cache=cache,
             memory=memory,
@@ -86,6 +88,7 @@ class Transformer(nn.Module):
         segment_ids: Tensor | None = None,
         *,
         position_ids: Tensor | None = None,
+        documents: Tensor | None = None,
         token_vectors: Tensor | None = None,
         cache: Cache | None = None,
         memory: Sequence[Tensor] | None = None,
@@ -101,6 +104,8 @@ class Transformer(nn.Module):
                 What stands at padded positions never changes the others; the states there mean nothing.
             segment_ids: (B, L) integers below `segments`; None: all 0.
             position_ids: (B or 1, L) integers. None: 0, 1, 2, …; in causal models, padding does not count.
+            documents: (B, L) integers, which of several texts in a row a token belongs to: it sees that one only. Hand in
+                positions that start anew in each, where positions are not distances.
             token_vectors: (B, L, D) in place of those of the table.
             cache: of a causal model, takes in what the pass adds.
             memory: of a relative model, the states below each block for the tokens before these, (B, M, D) each; see
@@ -119,7 +124,7 @@ class Transformer(nn.Module):
         position_ids = self._position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
         hidden = self.embeddings(token_ids, position_ids, segment_ids, token_vectors)
         remembered = memory[0].shape[1] if memory else 0
-        views = self._views(hidden, padding_mask, segment_ids, position_ids, past, remembered)
+        views = self._views(hidden, padding_mask, segment_ids, position_ids, documents, past, remembered)
         context_view = View()
         if context_padding_mask is not None:
             context_view = View(Visibility.padding(context_padding_mask).score_bias(hidden.dtype))
@@ -215,6 +220,7 @@ class Transformer(nn.Module):
         padding_mask: Tensor | None,
         segment_ids: Tensor | None,
         position_ids: Tensor,
+        documents: Tensor | None,
         past: int,
         remembered: int,
     ) -> dict[bool, View]:
@@ -222,6 +228,8 @@ class Transformer(nn.Module):
         length, device, config = hidden.shape[1], hidden.device, self.config
         keys = past + length
         visible = None if padding_mask is None else Visibility.padding(padding_mask)
+        if documents is not None:
+            visible = _both(visible, Visibility.within(documents))
         if config.causal and length > 1:
             visible = _both(visible, Visibility.causal(length, keys, device))
         relation = None

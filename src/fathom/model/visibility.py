@@ -4,6 +4,7 @@
     causal         nothing to the right                 (1, 1, queries, keys)
     near           nothing beyond a window              (1, 1, queries, keys)
     itself         the query's own token                (1, 1, queries, keys)
+    within         the same text, of several in a row   (batch, 1, queries, keys)
     padding & causal                                    (batch, 1, queries, keys)
 
 True means "may be seen". ("Mask" is a word this project keeps for masked language modelling.)
@@ -55,6 +56,11 @@ class Visibility:
     def itself(cls, queries: int, keys: int, device: torch.device | str = "cpu") -> Visibility:
         """Each query sees itself only; the last query is aligned with the last key."""
         return cls.near(queries, keys, 0, device)
+
+    @classmethod
+    def within(cls, documents: Tensor) -> Visibility:
+        """Each query sees the keys of its own text. `documents`: (batch, keys) integers, the same for tokens of one text."""
+        return cls((documents[:, :, None] == documents[:, None, :])[:, None])
 
     def __and__(self, other: Visibility) -> Visibility:
         return Visibility(self.visible & other.visible)

@@ -40,7 +40,7 @@ from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
 from fathom.inference import Predictor, pick_device, text_probabilities, window_logits
 from fathom.limits.statistics import fit_temperature, negative_log_likelihood
-from fathom.model import SequenceClassifier, TransformerConfig
+from fathom.model import SequenceClassifier
 from fathom.objectives import Classification
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
@@ -305,11 +305,9 @@ def _start_from_scratch(
             (tokenizer if settings.markup else tokenizer.without_markup()).save(folder)
     verify_folder(learned)
     tokenizer = Tokenizer.load(learned)
-    try:
-        sizes = {"vocab_size": tokenizer.vocab_size, "max_length": settings.max_length, "pad_id": tokenizer.pad_id}
-        config = TransformerConfig(norm_eps=1e-5, **sizes, **architecture.model_dump(), **settings.dropout.fields())  # type: ignore[arg-type]
-    except ValueError as error:
-        raise SettingsError(f"this architecture cannot be built: {error}") from error
+    config = architecture.config(
+        vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, max_length=settings.max_length, **settings.dropout.fields()
+    )
     model = SequenceClassifier(config, len(parts.labels))
     origin = f"kind {vocabulary.kind}" if vocabulary.folder is None else f"from {vocabulary.folder}"
     notes = [f"a vocabulary of {tokenizer.vocab_size:,} entries, {origin}"]

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fathom.data import Columns
 from fathom.errors import SettingsError
+from fathom.families import FAMILIES
+from fathom.model import TransformerConfig
+from fathom.model.config import TRAINING_ONLY
 from fathom.training import TrainingSettings
 
 SCRATCH = "scratch"
@@ -54,16 +57,75 @@ class VocabularySettings(_Closed):
 class ArchitectureSettings(_Closed):
     """The shape of a model from scratch; fields as in `fathom.model.TransformerConfig`."""
 
+    family: str | None = Field(
+        default=None, description="a published family (bert, modernbert, gpt2, …), whose library then loads the model as it is"
+    )
     width: int = 128
     depth: int = 2
     heads: int = 4
+    key_heads: int | None = Field(default=None, description="of keys and values; None: as many as of queries")
     feed_forward_width: int = 256
+    embedding_width: int | None = Field(default=None, description="of token vectors, mapped to the width; None: the same")
+    segments: int = Field(default=0, description="texts that an input can tell apart; 2 for tasks on pairs")
     groups: int | None = Field(default=None, description="of blocks that share their weights (ALBERT); None: nothing is shared")
+    causal: bool = Field(default=False, description="nothing to the right is seen: a model that writes")
+    pattern: str = Field(default="g", description="of the blocks: g sees everything, l what is near")
+    window: int | None = Field(default=None, description="tokens that an l sees to either side")
     activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
+    gated: bool = Field(default=False, description="a feed-forward part of three maps instead of two")
+    norm: Literal["layer", "rms"] = "layer"
     norm_position: Literal["before", "after"] = "before"
-    positions: Literal["learned", "sinusoidal", "none"] = "learned"
-    pooling: Literal["first", "mean"] = "mean"
+    positions: Literal["learned", "sinusoidal", "rotary", "relative", "none"] = "learned"
+    pooling: Literal["first", "mean", "last"] = "mean"
     pooler: bool = False
+
+    def config(self, *, vocab_size: int, pad_id: int, max_length: int, **training: float) -> TransformerConfig:
+        """The configuration of a fresh model.
+
+        Args:
+            training: probabilities of dropout, as `DropoutSettings.fields` names them.
+
+        Raises:
+            SettingsError: no such family, a number out of range, or a field that the family does not have so.
+        """
+        sizes = {"vocab_size": vocab_size, "pad_id": pad_id, "max_length": max_length, "norm_eps": 1e-5}
+        chosen = self.model_dump(exclude={"family"})
+        if self.family is not None:
+            known = [name for name, family in FAMILIES.items() if family.heads.keys() - {"translation"}]
+            if self.family not in known:
+                raise SettingsError(f"there is no family {self.family!r}", expected=f"one of {', '.join(known)}")
+            named = self.model_dump(exclude={"family"}, exclude_unset=True)
+            common = FAMILIES[self.family].constants
+            chosen = {name: value for name, value in chosen.items() if name not in common} | _USUAL.get(self.family, {}) | named
+            chosen = {**sizes, **common, **chosen}
+        try:
+            config = TransformerConfig(**{**sizes, **chosen, **training})
+        except ValueError as error:
+            raise SettingsError(f"this architecture cannot be built: {error}") from error
+        if self.family is not None and not (family := FAMILIES[self.family]).can_express(config):
+            wrong = [n for n, v in family.constants.items() if getattr(config, n) != v and n not in TRAINING_ONLY]
+            raise SettingsError(
+                f"a {self.family!r} model is not like this: {', '.join(f'{n} is {getattr(config, n)!r}' for n in wrong)}",
+                expected=", ".join(f"{n} {family.constants[n]!r}" for n in wrong) or "fields of that family",
+            )
+        return config
+
+
+# what a family's keys carry and its published members have in common
+_USUAL: dict[str, dict[str, Any]] = {
+    "bert": {"segments": 2},
+    "electra": {"segments": 2},
+    "albert": {"segments": 2, "groups": 1, "embedding_width": 128},
+    "roberta": {"segments": 1},
+    "gpt2": {"activation": "gelu_tanh"},
+    "gpt_neo": {"activation": "gelu_tanh", "pattern": "gl", "window": 255},
+    "llama": {"activation": "silu", "attention_bias": False, "attention_output_bias": False, "feed_forward_bias": False},
+    "modernbert": {
+        **{"pattern": "gll", "window": 64, "rotary_base": 160_000.0, "rotary_local_base": 10_000.0, "norm_bias": False},
+        **{"attention_bias": False, "attention_output_bias": False, "feed_forward_bias": False, "head_bias": False},
+        **{"pooler_activation": "gelu", "output_activation": "gelu", "pooling": "mean"},
+    },
+}
 
 
 class DropoutSettings(_Closed):

@@ -50,6 +50,7 @@ class Encoded:
     segment_ids: list[int] | None  # None: all 0
     offsets: list[tuple[int, int]] | None  # characters of each token in its text; (0, 0) for special tokens
     dropped: int  # content tokens of the text (and its pair) that no window holds
+    second: tuple[int, int] | None = None  # of a pair: where its second text starts and ends, in tokens
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,12 @@ class Tokenizer:
         if self._words is not None:
             return " ".join(self.id_to_token(token_id) for token_id in token_ids if token_id != self.pad_id)
         return str(self._backend.decode(list(token_ids), skip_special_tokens=True))
+
+    @property
+    def frame_ids(self) -> tuple[list[int], list[int]]:
+        """The special tokens that the vocabulary puts before and after a text."""
+        frame = self._frames[False]
+        return list(frame.before), list(frame.after)
 
     def prompt_ids(self, text: str) -> list[int]:
         """The ids of a text as it stands: nothing is put around it, nothing is cut.
@@ -292,7 +299,9 @@ class Tokenizer:
             blank = [(0, 0)]
             places = blank * len(frame.before) + first.offsets + blank * len(frame.between)
             places += second.offsets + blank * len(frame.after)
-        return Encoded(ids, segments if any(segments) else None, places, max(0, length - budget))
+        start = len(frame.before) + len(first.ids) + len(frame.between)
+        dropped = max(0, length - budget)
+        return Encoded(ids, segments if any(segments) else None, places, dropped, (start, start + len(second.ids)))
 
     def _role(self, role: str) -> int | None:
         token = _content(self._config.get(role))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fathom.data import Batch, TokenizedDataset, plan_batches
+from fathom.data import Batch, Epochs, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
 from fathom.objectives import Objective
 from fathom.training.optimizer import make_optimizer
@@ -82,7 +82,7 @@ Evaluate = Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]
 def train(
     model: nn.Module,
     objective: Objective,
-    dataset: TokenizedDataset,
+    data: Epochs,
     settings: TrainingSettings,
     *,
     folder: Path,
@@ -108,7 +108,7 @@ def train(
     """
     listener = listener or SilentListener()
     device = next(model.parameters()).device
-    plans = [_plan(dataset, settings, epoch) for epoch in range(settings.epochs)]
+    plans = _cut([_plan(data.epoch(epoch), settings, epoch) for epoch in range(settings.epochs)], settings.updates)
     total = sum(len(plan) for plan in plans)
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
     torch.manual_seed(settings.seed)
@@ -133,7 +133,7 @@ def train(
         last_saved = time.monotonic()
 
     with metrics, stop_requests() as stop_asked:
-        updates = _updates(plans, dataset, state.step)
+        updates = _updates(plans, data, state.step)
         while True:
             if evaluate is not None and state.step in evaluation_steps and state.evaluated_at < state.step:
                 model.eval()
@@ -179,7 +179,7 @@ def train(
     return TrainingResult(state.step, seconds, state.tokens, best_step, state.evaluations, stopped_early)
 
 
-def _plan(dataset: TokenizedDataset, settings: TrainingSettings, epoch: int) -> list[list[np.ndarray]]:
+def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[list[np.ndarray]]:
     """The updates of an epoch, each a list of batches, each an array of row numbers."""
     batches = plan_batches(
         dataset.lengths,
@@ -192,11 +192,24 @@ def _plan(dataset: TokenizedDataset, settings: TrainingSettings, epoch: int) -> 
     return [batches[start : start + settings.accumulate] for start in range(0, len(batches), settings.accumulate)]
 
 
-def _updates(plans: list[list[list[np.ndarray]]], dataset: TokenizedDataset, done: int) -> Iterator[list[Batch]]:
-    updates = (rows for plan in plans for rows in plan)
-    for number, rows in enumerate(updates):
-        if number >= done:
-            yield [dataset.batch(indices) for indices in rows]
+def _cut(plans: list[list[list[np.ndarray]]], updates: int | None) -> list[list[list[np.ndarray]]]:
+    """The first `updates` of all."""
+    if updates is None:
+        return plans
+    kept: list[list[list[np.ndarray]]] = []
+    for plan in plans:
+        kept.append(plan[: updates - sum(map(len, kept))])
+    return [plan for plan in kept if plan]
+
+
+def _updates(plans: list[list[list[np.ndarray]]], data: Epochs, done: int) -> Iterator[list[Batch]]:
+    number = 0
+    for epoch, plan in enumerate(plans):
+        if number + len(plan) > done:
+            rows = data.epoch(epoch)
+            for batches in plan[max(0, done - number) :]:
+                yield [rows.batch(indices) for indices in batches]
+        number += len(plan)
 
 
 def _evaluation_steps(updates: list[int], evaluations: int) -> set[int]:

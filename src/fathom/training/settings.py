@@ -13,6 +13,7 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(default=3, ge=1, description="passes over the training texts")
+    updates: int | None = Field(default=None, ge=1, description="stop after so many updates, if the epochs have more")
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
     accumulate: int = Field(default=1, ge=1, description="batches that make one update")
