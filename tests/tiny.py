@@ -9,8 +9,8 @@ import torch
 
 from fathom.checkpoint import About, MadeBy, machine, save_model
 from fathom.data import Example
-from fathom.model import SequenceClassifier, TransformerConfig
-from fathom.text import Tokenizer, train_wordpiece
+from fathom.model import LanguageModel, SequenceClassifier, TransformerConfig
+from fathom.text import Tokenizer, train_bpe, train_wordpiece
 
 GOOD = ("a joy from start to finish", "warm and funny", "a wonderful film", "great acting and a good story", "i loved it")
 BAD = ("dull and endless", "a waste of time", "i hated every minute", "bad acting and a poor story", "terrible film")
@@ -52,8 +52,26 @@ def model_folder(folder: Path, **changes: Any) -> Path:
     """A whole model folder with random weights."""
     vocabulary = tokenizer()
     model = classifier(vocab_size=vocabulary.vocab_size, **changes)
-    metrics = {"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}}
-    made_by = MadeBy(
+    about = About(labels=["bad", "good"], max_length=32)
+    save_model(folder, model=model, tokenizer=vocabulary, about=about, made_by=made_by(), card="# tiny\n")
+    return folder
+
+
+def writer_folder(folder: Path, *, chat_template: str | None = None, **changes: Any) -> Path:
+    """A whole folder of a decoder with random weights, which spells bytes."""
+    vocabulary = train_bpe([example.text for example in examples()], vocab_size=400, min_frequency=1)
+    if chat_template is not None:
+        vocabulary = Tokenizer(vocabulary._backend, {**vocabulary._config, "chat_template": chat_template})
+    fields = {"vocab_size": vocabulary.vocab_size, "causal": True, "segments": 0, "max_length": 128, "initializer_range": 0.2}
+    torch.manual_seed(0)
+    model = LanguageModel(config(**{**fields, **changes})).eval()
+    about = About(task="causal", max_length=model.config.max_length)
+    save_model(folder, model=model, tokenizer=vocabulary, about=about, made_by=made_by(), card="# tiny\n")
+    return folder
+
+
+def made_by() -> MadeBy:
+    return MadeBy(
         command="test",
         version="0",
         seed=0,
@@ -61,11 +79,8 @@ def model_folder(folder: Path, **changes: Any) -> Path:
         machine=machine(),
         seconds=0,
         settings={"model": "x", "data": None},
-        metrics=metrics,
+        metrics={"dev": {"accuracy": 0.5}, "facts": {"dev_rows": 1, "train_rows": 1}},
     )
-    about = About(labels=["bad", "good"], max_length=32)
-    save_model(folder, model=model, tokenizer=vocabulary, about=about, made_by=made_by, card="# tiny\n")
-    return folder
 
 
 SCRATCH: dict[str, Any] = {  # settings of a model that trains in a second

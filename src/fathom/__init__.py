@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fathom.estimator import TextClassifier
-    from fathom.inference import Prediction, Predictor
+    from fathom.inference import Generation, Prediction, Predictor
 
     load = Predictor.load
     __version__: str
 
-__all__ = ["Prediction", "Predictor", "TextClassifier", "__version__", "load"]
+__all__ = ["Generation", "Prediction", "Predictor", "TextClassifier", "__version__", "load"]
 
 _PLACES = {
+    "Generation": "fathom.inference",
     "Prediction": "fathom.inference",
     "Predictor": "fathom.inference",
     "TextClassifier": "fathom.estimator",

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from fathom.checkpoint import known_models, load_model, resolve_model
 from fathom.errors import FathomError, MachineError, ModelFolderError
 from fathom.folders import MANIFEST, verify_folder, write_folder, write_text_atomically
-from tests.tiny import classifier, model_folder
+from tests.tiny import classifier, model_folder, writer_folder
 
 
 @pytest.fixture
@@ -122,6 +122,16 @@ def test_files_that_do_not_follow_their_schema_are_refused(folder: Path, name: s
     (without_manifest(folder) / name).write_text(text)
     with pytest.raises(ModelFolderError, match=reason):
         load_model(folder)
+
+
+def test_what_ends_a_text_is_said_by_the_tokenizer_and_both_configurations(tmp_path: Path) -> None:
+    folder = without_manifest(writer_folder(tmp_path / "writer"))
+    assert load_model(folder).end_ids == [3]  # [SEP], where the vocabulary has no token for it
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": 7}))
+    assert load_model(folder).end_ids == [3, 7]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [8, 9, 10**6], "temperature": 0.6}))
+    assert load_model(folder).end_ids == [3, 8, 9]
 
 
 def test_resolve_says_what_is_there_instead_of_a_model(tmp_path: Path) -> None:

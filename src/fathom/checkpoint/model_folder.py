@@ -24,6 +24,7 @@ from fathom.model import Model, Task, TransformerConfig, make_model
 from fathom.text import Tokenizer
 
 CONFIG = "config.json"
+GENERATION = "generation_config.json"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class LoadedModel:
     labels: list[str]  # of classifiers, by class number
     about: About | None  # None: a folder that fathom did not write
     made: list[str]  # tensors that were started afresh
+    end_ids: list[int]  # tokens that end what a model writes
 
 
 def load_model(
@@ -106,7 +108,7 @@ def load_model(
         kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
         translation = replace(translation, ours=kept)
     made = fill_model(model, translation, config=config, new_head=fresh, source=str(folder))
-    return LoadedModel(model.eval(), task, tokenizer, labels, about, made)
+    return LoadedModel(model.eval(), task, tokenizer, labels, about, made, _end_ids(folder, raw, tokenizer))
 
 
 # what a head ends in: never taken over from a model for another task or other labels, even where the shape would fit
@@ -184,6 +186,19 @@ def _special_ids(tokenizer: Tokenizer) -> dict[str, int | None]:
     return {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
 
 
+def _end_ids(folder: Path, raw: Mapping[str, Any], tokenizer: Tokenizer) -> list[int]:
+    """The tokens that end a text: the tokenizer's, and those that generation_config.json or config.json adds.
+
+    A vocabulary without such a token ends texts with its separator. Numbers beyond the vocabulary, which configurations of
+    cut-down models keep, end nothing.
+    """
+    named = _read_object(folder / GENERATION).get("eos_token_id") if (folder / GENERATION).is_file() else None
+    named = raw.get("eos_token_id") if named is None else named
+    found = named if isinstance(named, list) else [named]
+    own = tokenizer.separator_id if tokenizer.eos_id is None else tokenizer.eos_id
+    return sorted({token for token in (*found, own) if isinstance(token, int) and 0 <= token < tokenizer.vocab_size})
+
+
 def _some(labels: list[str]) -> str:
     return ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
 
@@ -198,11 +213,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], Mapping[str, Tensor], Tokenizer
         return file.config, file.tensors, file.tokenizer, None
     verify_folder(folder)
     about = read_json(folder / ABOUT, About) if (folder / ABOUT).is_file() else None
-    return _read_config(folder), read_weights(folder), Tokenizer.load(folder), about
+    return _read_object(folder / CONFIG), read_weights(folder), Tokenizer.load(folder), about
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
+def _read_object(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

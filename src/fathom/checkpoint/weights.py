@@ -75,8 +75,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def hash_of_weights(folder: Path) -> str:
-    """SHA-256 of model.safetensors, or of the sums of several files."""
-    sums = [sha256_of_file(path) for path in weight_files(folder)]
+    """SHA-256 of model.safetensors (or a GGUF file), or of the sums of several files."""
+    sums = [sha256_of_file(path) for path in ([folder] if folder.is_file() else weight_files(folder))]
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 

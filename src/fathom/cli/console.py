@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from fathom.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,6 +31,21 @@ def emit(result: Mapping[str, Any], *, json: bool, text: str) -> None:
 def say(message: str) -> None:
     """A line on standard error."""
     print(message, file=sys.stderr, flush=True)
+
+
+def standard_input() -> Iterator[str]:
+    """Lines that are not blank, as they come, in UTF-8 whatever the machine's locale.
+
+    Raises:
+        DataError: a line that is not UTF-8.
+    """
+    for number, raw in enumerate(sys.stdin.buffer, start=1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"standard input, line {number} is not UTF-8: {error}", expected="text in UTF-8") from error
+        if line.strip():
+            yield line.rstrip("\r\n")
 
 
 class Bar:

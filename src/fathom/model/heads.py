@@ -194,7 +194,15 @@ class LanguageModel(nn.Module):
             only_last: of the last token alone, (B, 1, V).
             others: as for `Transformer.hidden_states`.
         """
-        hidden = self.transformer(token_ids, padding_mask, segment_ids, position_ids=position_ids, cache=cache, memory=memory)
+        hidden = self.transformer(
+            token_ids,
+            padding_mask,
+            segment_ids,
+            position_ids=position_ids,
+            documents=documents,
+            cache=cache,
+            memory=memory,
+        )
         return self.logits(hidden[:, -1:] if only_last else hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -226,8 +234,17 @@ class PretrainingModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """(B, L) token ids -> (B, L, V) and (B, 2) logits; arguments as for `Transformer.hidden_states`."""
         hidden = self.transformer(token_ids, padding_mask, segment_ids)
-        relation = self.relation(self.dropout(self.pooler(hidden, padding_mask)))
-        return self.output(hidden, self.transformer.token_table), relation
+        return self.logits(hidden), self.relation_logits(hidden, padding_mask)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(…, D) final states -> (…, V), of the hidden tokens."""
+        logits: Tensor = self.output(hidden, self.transformer.token_table)
+        return logits
+
+    def relation_logits(self, hidden: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """(B, L, D) final states -> (B, 2), of how the two texts relate."""
+        logits: Tensor = self.relation(self.dropout(self.pooler(hidden, padding_mask)))
+        return logits
 
 
 class ReplacedTokenDetector(nn.Module):

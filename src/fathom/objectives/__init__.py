@@ -1,6 +1,25 @@
 """Batch and model in, loss out; one file an objective, and none of them decides anything about optimisation."""
 
+from fathom.objectives.answers import Answers, OnePass, Question
+from fathom.objectives.causal import CausalLanguage
 from fathom.objectives.classification import Classification
+from fathom.objectives.masked import MaskedLanguage
+from fathom.objectives.mixture import Mixture
+from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
 from fathom.objectives.objective import Objective
+from fathom.objectives.sentence_order import SentenceOrder
 
-__all__ = ["Classification", "Objective"]
+__all__ = [
+    "Answers",
+    "CausalLanguage",
+    "Classification",
+    "MaskedLanguage",
+    "Mixture",
+    "NextSentence",
+    "Objective",
+    "OnePass",
+    "Question",
+    "SentenceOrder",
+    "TopicBaseline",
+    "topic_baseline",
+]

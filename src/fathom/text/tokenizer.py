@@ -182,6 +182,12 @@ class Tokenizer:
             return " ".join(self.id_to_token(token_id) for token_id in token_ids if token_id != self.pad_id)
         return str(self._backend.decode(list(token_ids), skip_special_tokens=True))
 
+    @property
+    def frame_ids(self) -> tuple[list[int], list[int]]:
+        """The special tokens that the vocabulary puts before and after a text."""
+        frame = self._frames[False]
+        return list(frame.before), list(frame.after)
+
     def prompt_ids(self, text: str) -> list[int]:
         """The ids of a text as it stands: nothing is put around it, nothing is cut.
 
