@@ -6,7 +6,8 @@ from fathom.objectives.classification import Classification
 from fathom.objectives.masked import MaskedLanguage
 from fathom.objectives.mixture import Mixture
 from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
-from fathom.objectives.objective import Objective
+from fathom.objectives.objective import Objective, Remembering
+from fathom.objectives.permutation import PermutationLanguage
 from fathom.objectives.sentence_order import SentenceOrder
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "NextSentence",
     "Objective",
     "OnePass",
+    "PermutationLanguage",
     "Question",
+    "Remembering",
     "SentenceOrder",
     "TopicBaseline",
     "topic_baseline",
