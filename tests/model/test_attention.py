@@ -84,6 +84,42 @@ def test_attention_drops_weights_in_training_only() -> None:
     assert torch.equal(attention(hidden), attention(hidden))
 
 
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+@pytest.mark.parametrize("hidden_keys", [False, True])
+def test_attention_with_grouped_queries_equals_repeated_heads(key_heads: int, hidden_keys: bool) -> None:
+    torch.manual_seed(0)
+    grouped = Attention(config(heads=4, key_heads=key_heads)).train(hidden_keys)
+    whole = Attention(config(heads=4)).train(hidden_keys)
+    states = grouped.state_dict()
+    for name in ("key", "value"):  # (K·d, D) -> (H·d, D), each head of keys as often as queries share it
+        for part in ("weight", "bias"):
+            heads = states[f"{name}.{part}"].unflatten(0, (key_heads, 4))
+            states[f"{name}.{part}"] = heads.repeat_interleave(4 // key_heads, 0).flatten(0, 1)
+    whole.load_state_dict(states)
+    hidden = torch.randn(2, 6, 16)
+    padding = torch.arange(6) >= torch.tensor([6, 3])[:, None]
+    view = View(Visibility.padding(padding).score_bias(torch.float32)) if hidden_keys else View()
+    torch.testing.assert_close(grouped(hidden, view=view), whole(hidden, view=view), atol=1e-6, rtol=0)
+    for module in (grouped, whole):
+        module(hidden, view=view).square().sum().backward()
+    for name in ("query", "output"):
+        found, expected = (getattr(module, name).weight.grad for module in (grouped, whole))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    repeated = whole.key.weight.grad.unflatten(0, (key_heads, 4 // key_heads, 4)).sum(1).flatten(0, 1)
+    torch.testing.assert_close(grouped.key.weight.grad, repeated, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_scale_and_head_width_are_the_configurations() -> None:
+    attention = Attention(config(head_width=6, attention_scale=0.7, attention_bias=False, attention_output_bias=False)).eval()
+    hidden = torch.randn(2, 5, 16)
+    assert attention.query.weight.shape == (12, 16)
+    assert attention.output.weight.shape == (16, 12)
+    assert not [name for name, _ in attention.named_parameters() if "bias" in name]
+    q, k, v = (map_(hidden).view(2, 5, 2, 6).transpose(1, 2) for map_ in (attention.query, attention.key, attention.value))
+    mixed = (q @ k.mT * 0.7).softmax(-1) @ v
+    torch.testing.assert_close(attention(hidden), attention.output(mixed.transpose(1, 2).flatten(2)), atol=1e-6, rtol=0)
+
+
 def test_visibility_refuses_what_is_not_four_dimensional_booleans() -> None:
     with pytest.raises(ValueError, match="booleans of shape"):
         Visibility(torch.ones(2, 2, dtype=torch.bool))

@@ -53,12 +53,44 @@ def test_a_row_of_padding_alone_gives_finite_logits() -> None:
         assert torch.isfinite(logits).all()
 
 
+SEEN = [{}, {"causal": True}, {"pattern": "lg", "window": 2}, {"causal": True, "pattern": "gl", "window": 1}]
+FIRST = [({"positions": kind, **seen}, 0) for kind in ("learned", "rotary", "sinusoidal") for seen in SEEN]
+FIRST += [({"positions": "relative", "causal": causal}, size) for causal in (False, True) for size in (0, 3)]
+
+
+@pytest.mark.parametrize(("shape", "remembered"), FIRST)
 @pytest.mark.parametrize("norm_position", ["before", "after"])
-def test_only_first_equals_the_first_of_all(norm_position: str) -> None:
-    model = Transformer(config(norm_position=norm_position)).eval()
+def test_only_first_equals_the_first_of_all(shape: dict, remembered: int, norm_position: str) -> None:
+    model = Transformer(config(norm_position=norm_position, initializer_range=0.3, **shape)).eval()
     token_ids, padding = torch.randint(5, 200, (3, 8)), torch.arange(8) >= torch.tensor([8, 5, 1])[:, None]
-    whole = model(token_ids, padding)[:, :1]
-    torch.testing.assert_close(model(token_ids, padding, only_first=True), whole, atol=1e-6, rtol=0)
+    segments = torch.randint(0, 2, (3, 8))
+    memory = [torch.randn(3, remembered, 16) for _ in range(2)] if remembered else None
+    for hidden in (None, padding):
+        for kinds in (None, segments):
+            whole = model(token_ids, hidden, kinds, memory=memory)[:, :1]
+            found = model(token_ids, hidden, kinds, memory=memory, only_first=True)
+            torch.testing.assert_close(found, whole, atol=1e-5, rtol=0)
+
+
+def test_positions_of_padding_are_its_own_whatever_stands_there() -> None:
+    """RoBERTa's rule: real tokens are counted from the row after padding's, on whichever side the padding is."""
+    model = Transformer(config(padding_position=3, pad_id=1)).eval()
+    row = torch.tensor([[7, 8, 9, 1, 10]])  # a real text may hold the padding token: it gets padding's position
+    expected = torch.tensor([[4, 5, 6, 3, 7]])
+    assert model._position_ids(row, None, 0).tolist() == expected.tolist()
+    padded, padding = torch.cat([torch.tensor([[5, 1]]), row], 1), torch.arange(7)[None] < 2
+    assert model._position_ids(padded, padding, 0).tolist() == [[3, 3, *expected[0].tolist()]]
+    assert model.embeddings.position.weight.shape == (32 + 4, 16)
+
+
+def test_a_stack_without_a_table_takes_vectors() -> None:
+    model = Transformer(config(), with_tokens=False).eval()
+    token_ids = torch.randint(5, 200, (2, 4))
+    with pytest.raises(AssertionError, match="hand in token_vectors"):
+        model(token_ids)
+    with pytest.raises(AssertionError, match="no token table"):
+        _ = model.token_table
+    assert model(token_ids, token_vectors=torch.randn(2, 4, 16)).shape == (2, 4, 16)
 
 
 def test_hidden_states_are_one_more_than_blocks_and_end_with_the_answer() -> None:

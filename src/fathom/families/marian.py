@@ -68,14 +68,13 @@ MARIAN = Family(
         "normalize_before": False,
         "normalize_embedding": False,
         "add_final_layer_norm": False,
-        "extra_pos_embeddings": 0,
     },
-    # what generation is told in generation_config.json today, and heads for other tasks
+    # what generation is told in generation_config.json today, heads for other tasks, and rows that the positions never had
     ignored=frozenset(
         {
             *("bos_token_id", "eos_token_id", "forced_eos_token_id", "bad_words_ids", "num_beams", "max_length"),
             *("encoder_layerdrop", "decoder_layerdrop", "classifier_dropout", "classif_dropout", "num_hidden_layers"),
-            *("add_bias_logits",),
+            *("add_bias_logits", "extra_pos_embeddings"),
         }
     ),
     prefix="model.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, t
 
 Interval = tuple[float, float]
 
@@ -74,6 +74,39 @@ def interval_by_group(values: np.ndarray, groups: Sequence[str], draws: int = 20
     drawn = np.random.default_rng(seed).multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=draws)
     low, high = np.quantile((drawn @ sums) / (drawn @ sizes), (0.025, 0.975))
     return (float(low), float(high))
+
+
+def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Student's interval of a mean (1908): m ± t s/√n, with t of n − 1 degrees of freedom.
+
+    Args:
+        values: (n,) independent numbers, at least two.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    half = float(t.ppf((1 + confidence) / 2, len(found) - 1) * found.std(ddof=1) / len(found) ** 0.5)
+    return (float(found.mean()) - half, float(found.mean()) + half)
+
+
+def crossed_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Interval of the mean of a table whose rows and columns were both drawn, such as prompts by texts.
+
+    Neither the texts nor the prompts are all that there are, and each text is answered behind each prompt; an interval
+    that knows of one of them only is too narrow (Clark 1973, "The language-as-fixed-effect fallacy"):
+    m ± t √(s²ᵣ/R + s²ᶜ/C) with the variances of the R row means and of the C column means, and the degrees of freedom of
+    Satterthwaite (1946). What varies from cell to cell is in both terms, which errs to the wide side.
+
+    Args:
+        values: (R, C) numbers. With one row, or one column, the interval is that of the other alone.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    means = [side for side in (found.mean(axis=1), found.mean(axis=0)) if len(side) > 1]
+    parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in means]
+    variance, middle = sum(part for part, _ in parts), float(found.mean())
+    if variance == 0:
+        return (middle, middle)
+    freedom = variance**2 / sum(part**2 / own for part, own in parts)
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * variance**0.5
+    return (middle - half, middle + half)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, text_of: np.ndarray | None = None) -> float:

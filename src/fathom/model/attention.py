@@ -35,10 +35,9 @@ class View:
         """The view of the queries at some places of each row. `targets`: (B, T) integers."""
         bias, turn, relation = self.bias, self.query_rotation, self.relation
         if bias is not None and bias.shape[2] > 1:
-            bias = pick_rows(bias[:, 0], targets)[:, None]
+            bias = pick_rows(bias, targets)
         if turn is not None:
-            turned = (pick_rows(part[:, 0], targets)[:, None] for part in (turn.cosines, turn.sines))
-            turn = Rotation(*turned)
+            turn = Rotation(pick_rows(turn.cosines, targets), pick_rows(turn.sines, targets))
         return replace(self, bias=bias, query_rotation=turn, relation=None if relation is None else relation.rows(targets))
 
 

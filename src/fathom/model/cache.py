@@ -38,6 +38,10 @@ class KeyValues:
         assert self._values is not None
         return self._keys[:, :, : self.length], self._values[:, :, : self.length]
 
+    def forget(self, length: int) -> None:
+        """Keeps the first `length` tokens only."""
+        self.length = min(self.length, length)
+
     def select(self, rows: Tensor) -> None:
         """Keeps these rows of the batch, in this order, with repeats."""
         if self._keys is not None and self._values is not None:
@@ -67,6 +71,11 @@ class Cache:
     def length(self) -> int:
         """Tokens read so far, padding included."""
         return self.blocks[0].length
+
+    def forget(self, length: int) -> None:
+        """Keeps the first `length` tokens only, so that another continuation can be read after them."""
+        for store in self.blocks:
+            store.forget(length)
 
     def select(self, rows: Tensor) -> None:
         """Keeps these rows of the batch, in this order, with repeats; what beam search does."""

@@ -5,8 +5,10 @@ A published model is a set of values for these fields (`fathom.families`), never
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
 Norm = Literal["layer", "rms"]
@@ -97,47 +99,42 @@ class TransformerConfig:
     initializer_range: float = 0.02  # standard deviation of fresh weights
 
     def __post_init__(self) -> None:
-        positive = ("vocab_size", "width", "depth", "heads", "feed_forward_width", "max_length")
-        for name in positive:
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.blocks_in_group >= 1, "blocks_in_group", self.blocks_in_group, "at least 1")
-        if self.groups is None:
-            _require(self.blocks_in_group == 1, "blocks_in_group", self.blocks_in_group, "1, where groups is None")
-        else:
-            _require(1 <= self.groups <= self.depth, "groups", self.groups, f"1 to depth {self.depth}")
-        if self.embedding_width is not None:
-            _require(self.embedding_width >= 1, "embedding_width", self.embedding_width, "at least 1")
-        if self.padding_position is not None:
-            _require(self.padding_position >= 0, "padding_position", self.padding_position, "0 or more")
-            _require(
-                self.positions == "learned", "positions", self.positions, "learned, where padding has a position of its own"
-            )
-        for name in ("segments", "decoder_depth"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name, hint in _HINTS.items():
+            self._require(_fits(getattr(self, name), hint), name, _in_words(hint))
+        for name, lowest in _LOWEST.items():
+            self._require((value := getattr(self, name)) is None or value >= lowest, name, f"{lowest} or more")
+        for name in _ABOVE_ZERO:
+            self._require((value := getattr(self, name)) is None or value > 0, name, "above 0")
+        for name in TRAINING_ONLY - {"initializer_range"}:
+            self._require((value := getattr(self, name)) is None or 0 <= value < 1, name, "a probability below 1")
         for name in ("pad_id", "start_id"):
             token = getattr(self, name)
-            _require(token is None or 0 <= token < self.vocab_size, name, token, f"a token id below {self.vocab_size}")
-        if self.head_width is None:
-            _require(self.width % self.heads == 0, "heads", self.heads, f"a divisor of width {self.width}")
+            self._require(token is None or token < self.vocab_size, name, f"a token id below {self.vocab_size}")
+        if self.groups is None:
+            self._require(self.blocks_in_group == 1, "blocks_in_group", "1, where groups is None")
         else:
-            _require(self.head_width >= 1, "head_width", self.head_width, "at least 1")
+            self._require(self.groups <= self.depth, "groups", f"1 to depth {self.depth}")
+        if self.head_width is None:
+            self._require(self.width % self.heads == 0, "heads", f"a divisor of width {self.width}")
         if self.key_heads is not None:
-            fits = self.key_heads >= 1 and self.heads % self.key_heads == 0
-            _require(fits, "key_heads", self.key_heads, f"a divisor of heads {self.heads}")
+            self._require(self.heads % self.key_heads == 0, "key_heads", f"a divisor of heads {self.heads}")
+        if self.padding_position is not None:
+            self._require(self.positions == "learned", "positions", "learned, where padding has a position of its own")
         if self.positions == "rotary":
-            _require(self.size_of_head % 2 == 0, "head_width", self.size_of_head, "an even number, for rotary positions")
-        _require(bool(self.pattern) and set(self.pattern) <= {"g", "l"}, "pattern", self.pattern, "letters g and l")
+            self._require(self.size_of_head % 2 == 0, "head_width", "an even number, for rotary positions", self.size_of_head)
+        self._require(bool(self.pattern) and set(self.pattern) <= {"g", "l"}, "pattern", "letters g and l")
         if "l" in self.pattern:
-            _require(self.window is not None and self.window >= 0, "window", self.window, "0 or more, where pattern has an l")
+            self._require(self.window is not None, "window", "0 or more, where pattern has an l")
+        if self.positions == "relative":  # the query stream and the memory are written for these
+            self._require("l" not in self.pattern, "pattern", "g alone, for relative positions")
+            self._require(self.blocks_in_group == 1, "blocks_in_group", "1, for relative positions")
         if self.rotary_scaling == "llama3":
-            _require(self.rotary_length is not None, "rotary_length", self.rotary_length, "a number of tokens, for llama3")
-        for name in ("norm_eps", "rotary_base", "rotary_factor"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in TRAINING_ONLY - {"initializer_range"}:
-            value = getattr(self, name)
-            _require(value is None or 0 <= value < 1, name, value, "a probability below 1")
-        for name, choices in _CHOICES.items():
-            _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(map(str, choices))}")
+            self._require(self.rotary_length is not None, "rotary_length", "a number of tokens, for llama3")
+            self._require(self.rotary_high > self.rotary_low, "rotary_high", f"above rotary_low {self.rotary_low}")
+
+    def _require(self, condition: bool, name: str, expected: str, value: object = None) -> None:
+        if not condition:
+            raise ValueError(f"{name} is {(getattr(self, name) if value is None else value)!r}, expected {expected}")
 
     @property
     def block_order(self) -> list[list[int]]:
@@ -175,18 +172,31 @@ TRAINING_ONLY = frozenset(
         "initializer_range",
     }
 )
-_CHOICES: dict[str, tuple[str | None, ...]] = {
-    "activation": get_args(Activation),
-    "norm": get_args(Norm),
-    "norm_position": get_args(NormPosition),
-    "positions": get_args(PositionKind),
-    "pooling": get_args(Pooling),
-    "pooler_activation": get_args(Activation),
-    "output_activation": (*get_args(Activation), None),
-    "rotary_scaling": get_args(RotaryScaling),
+_LOWEST = {
+    **dict.fromkeys(("vocab_size", "width", "depth", "heads", "key_heads", "head_width", "feed_forward_width"), 1),
+    **dict.fromkeys(("groups", "blocks_in_group", "max_length", "embedding_width", "rotary_length"), 1),
+    **dict.fromkeys(("decoder_depth", "segments", "pad_id", "start_id", "window", "padding_position"), 0),
+    **dict.fromkeys(("rotary_low", "initializer_range"), 0),
 }
+_ABOVE_ZERO = ("norm_eps", "rotary_base", "rotary_local_base", "rotary_factor", "attention_scale")
+_HINTS: dict[str, Any] = get_type_hints(TransformerConfig)
+_WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", NoneType: "None"}
 
 
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} is {value!r}, expected {expected}")
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of a field's type; True and False are no numbers, whole numbers are numbers."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if parts := get_args(hint):
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, hint)
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    return " or ".join(map(_in_words, parts)) if (parts := get_args(hint)) else _WORDS[hint]

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fathom.model.config import TransformerConfig
 
@@ -112,28 +113,28 @@ class Relation:
         return replace(self, index=pick_rows(self.index, targets), same_segment=same)
 
 
-def pick_rows(matrix: Tensor, rows: Tensor) -> Tensor:
-    """(B or 1, L, S), (B, T) integers -> (B, T, S)."""
-    return matrix.expand(len(rows), -1, -1).gather(1, rows[..., None].expand(-1, -1, matrix.shape[-1]))
+def pick_rows(matrices: Tensor, rows: Tensor) -> Tensor:
+    """(B or 1, …, L, S), (B, T) integers -> (B, …, T, S)."""
+    between = matrices.shape[1:-2]
+    index = rows.view(len(rows), *[1] * len(between), -1, 1).expand(-1, *between, -1, matrices.shape[-1])
+    return matrices.expand(len(rows), *matrices.shape[1:]).gather(-2, index)
 
 
-def relate(
-    config: TransformerConfig, queries: Tensor, keys: Tensor, query_segments: Tensor | None, key_segments: Tensor | None
-) -> Relation:
-    """The relation between positions.
+def relate(width: int, length: int, remembered: int, segment_ids: Tensor | None, device: torch.device) -> Relation:
+    """The relation of a text to itself and to so many tokens remembered from before it, which belong to segment 0.
 
     Args:
-        queries: (L,) positions.
-        keys: (S,) positions.
-        query_segments: (B, L) integers, or None where there is one text.
-        key_segments: (B, S).
+        width: of a distance's vector.
+        segment_ids: (B, length) integers, or None where there is one text.
     """
-    farthest = int(torch.maximum(queries.max() - keys.min(), keys.max() - queries.min()))
-    distances = torch.arange(farthest, -farthest - 1, -1, device=queries.device)
+    keys = torch.arange(remembered + length, device=device)
+    farthest = remembered + length - 1
+    distances = torch.arange(farthest, -length, -1, device=device)
     same = None
-    if query_segments is not None and key_segments is not None:
-        same = query_segments[:, :, None] == key_segments[:, None, :]
-    return Relation(sinusoids(distances, config.width), (farthest - (queries[:, None] - keys))[None], same)
+    if segment_ids is not None:
+        known = functional.pad(segment_ids, (remembered, 0), value=0)
+        same = segment_ids[:, :, None] == known[:, None, :]
+    return Relation(sinusoids(distances, width), (farthest - (keys[remembered:, None] - keys))[None], same)
 
 
 class RelativePositions(nn.Module):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fathom.model.attention import View
 from fathom.model.block import Block
@@ -14,7 +13,7 @@ from fathom.model.cache import Cache
 from fathom.model.config import TransformerConfig
 from fathom.model.embeddings import Embeddings
 from fathom.model.norms import make_norm
-from fathom.model.positions import Relation, Rotary, Rotation, relate
+from fathom.model.positions import Rotary, Rotation, relate
 from fathom.model.visibility import Visibility
 
 
@@ -114,8 +113,13 @@ class Transformer(nn.Module):
             context: (B, C, D) final states of another text, for stacks that read one.
             context_padding_mask: (B, C) booleans.
             only_first: the last state is the first position's alone, (B, 1, D), which saves most of the last block's work.
+
+        Raises:
+            ValueError: a cache and a memory.
         """
         config = self.config
+        if cache is not None and memory:
+            raise ValueError("there is a cache and a memory, expected one of them: both stand for the tokens before these")
         past = cache.length if cache is not None else 0
         position_ids = self._position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
         hidden = self.embeddings(token_ids, position_ids, segment_ids, token_vectors)
@@ -165,7 +169,8 @@ class Transformer(nn.Module):
 
         Args:
             token_ids: (B, L).
-            targets: (B, T) positions to know about.
+            targets: (B, T) positions to know about. One that sees nothing, memory neither, gets an average over all
+                tokens, its own included, as in the paper's code: guess none that comes first in its order.
             visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation. Of
                 shape (B, L, M + L), they also say which of M remembered tokens each query sees; otherwise it sees them all.
             memory: as for `hidden_states`.
@@ -180,14 +185,14 @@ class Transformer(nn.Module):
             raise ValueError(f"positions are {self.config.positions!r}; a query stream needs relative ones")
         rows, length = token_ids.shape
         remembered = memory[0].shape[1] if memory else 0
-        position_ids = self._position_ids(token_ids, None, 0)
+        position_ids = self._position_ids(token_ids, padding_mask, 0)
         content = self.embeddings(token_ids, position_ids, segment_ids)
         query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
         shown = Visibility(visible[:, None])
         shown = shown if visible.shape[2] > length else shown.after(remembered)
         if padding_mask is not None:
             shown = shown & Visibility.padding(padding_mask).after(remembered)
-        relation = self._relation(segment_ids, length, remembered, token_ids.device)
+        relation = relate(self.config.width, length, remembered, segment_ids, token_ids.device)
         itself = Visibility.itself(length, remembered + length, token_ids.device)
         content_view = View((shown | itself).score_bias(content.dtype), relation=relation)
         query_view = View(shown.score_bias(content.dtype), relation=relation).rows(targets)
@@ -204,6 +209,8 @@ class Transformer(nn.Module):
         length = token_ids.shape[1]
         if self.config.padding_position is not None:
             real = token_ids != self.config.pad_id
+            if padding_mask is not None:  # what stands in the padding does not count
+                real = real & ~padding_mask
             return real.cumsum(dim=1) * real + self.config.padding_position
         if self.config.causal and padding_mask is not None:
             return ((~padding_mask).cumsum(dim=1) - 1).clamp(min=0)[:, -length:]
@@ -227,6 +234,9 @@ class Transformer(nn.Module):
             visible = _both(visible, Visibility.within(documents))
         if config.causal and length > 1:
             visible = _both(visible, Visibility.causal(length, keys, device))
+        relation = None
+        if config.positions == "relative":
+            relation = relate(config.width, length, past + remembered, segment_ids, device)
         views = {}
         for local in sorted({config.is_local(step) for step in range(config.depth)}):
             seen = visible
@@ -239,15 +249,9 @@ class Transformer(nn.Module):
                 None if seen is None else seen.after(remembered).score_bias(hidden.dtype),
                 query_rotation=turn,
                 key_rotation=turn,
-                relation=self._relation(segment_ids, length, remembered, device) if config.positions == "relative" else None,
+                relation=relation,
             )
         return views
-
-    def _relation(self, segment_ids: Tensor | None, length: int, remembered: int, device: torch.device) -> Relation:
-        """Between a text and itself, with so many remembered tokens before it, which belong to segment 0."""
-        keys = torch.arange(remembered + length, device=device)
-        known = None if segment_ids is None else functional.pad(segment_ids, (remembered, 0), value=0)
-        return relate(self.config, keys[remembered:], keys, segment_ids, known)
 
 
 def remember(states: Sequence[Tensor], length: int, memory: Sequence[Tensor] | None = None) -> list[Tensor]:

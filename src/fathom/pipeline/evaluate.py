@@ -16,7 +16,7 @@ import numpy as np
 from fathom.checkpoint import MadeBy, machine, read_json, resolve_model
 from fathom.checkpoint.about import MADE_BY
 from fathom.data import Columns, Example, open_data, splits_of, text_digest
-from fathom.errors import DataError, ModelFolderError
+from fathom.errors import DataError, ModelFolderError, SettingsError
 from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits import statistics
 from fathom.limits.statistics import ClassScores, Interval, LengthBin, PairedTest, ReliabilityBin
@@ -109,14 +109,15 @@ def evaluate(
 
     Raises:
         DataError: no examples, or a label that the model does not know.
+        SettingsError: a model that is no classifier.
     """
     if not examples:
         raise DataError("there are no texts to measure on", expected="labelled texts")
-    started = time.monotonic()
+    started, classifier = time.monotonic(), predictor.classifier
     dataset = predictor.tokenize(examples)
     if (dataset.labels < 0).any():
         raise DataError("a text to measure on has no label", expected="a label for each text", do="--label COLUMN")
-    logits = window_logits(predictor.classifier, dataset, precision=predictor.precision, on_batch=on_batch)
+    logits = window_logits(classifier, dataset, precision=predictor.precision, on_batch=on_batch)
     assert logits is not None
     probabilities = text_probabilities(logits, dataset.example_of, predictor.about.temperature)
     seconds = time.monotonic() - started
@@ -175,6 +176,12 @@ def evaluate_folder(
     """
     folder = resolve_model(spec)
     predictor = Predictor.load(spec, device=device)
+    if predictor.about.task == "causal":
+        raise SettingsError(
+            f"{spec} is a causal language model, which has no labels of its own",
+            expected="a classifier, or a number of demonstrations to put into the prompt",
+            do="add --shots 4, or --shots 0 for none",
+        )
     known = splits_of(data)
     chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
     on_phase("reading the data")
