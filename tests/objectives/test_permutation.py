@@ -95,6 +95,7 @@ def test_permutation_loss_averages_over_each_rows_predicted_tokens() -> None:
     for row in range(2):
         torch.testing.assert_close(found.losses()[row], found.nats[found.question.rows == row].mean())
     assert found.losses()[2] == 0
+    assert len(OBJECTIVE.answers(model, of(torch.tensor([[9]]))).nats) == 0  # nothing to predict it from
     alone = batch([30])
     nats = OBJECTIVE.answers(model, alone, generator()).nats  # the same order, and no padding
     order = OBJECTIVE.factorise(alone, generator())

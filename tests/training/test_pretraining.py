@@ -11,7 +11,17 @@ from torch import nn
 from fathom.data import Batch, Example, TokenizedDataset
 from fathom.errors import InterruptedRunError
 from fathom.model import LanguageModel, PretrainingModel
-from fathom.objectives import CausalLanguage, MaskedLanguage, Mixture, NextSentence, Objective, PermutationLanguage
+from fathom.objectives import (
+    CausalLanguage,
+    GeneratorAndDetector,
+    MaskedLanguage,
+    Mixture,
+    NextSentence,
+    Objective,
+    PermutationLanguage,
+    ReplacedTokens,
+    generator_config,
+)
 from fathom.training import TrainingSettings, train
 from tests.objectives.test_permutation import RELATIVE
 from tests.tiny import BAD, GOOD, config, tokenizer
@@ -19,9 +29,7 @@ from tests.training.test_loop import StopAt, same
 
 VOCABULARY = tokenizer()
 SPECIAL_IDS = tuple(range(5))
-SETTINGS = TrainingSettings(
-    epochs=2, batch_tokens=64, batch_rows=6, learning_rate=3e-3, checkpoint_minutes=1e-9, precision="float32"
-)
+SETTINGS = TrainingSettings(epochs=2, batch_tokens=64, batch_rows=6, learning_rate=3e-3, precision="float32")
 MASKED = MaskedLanguage(4, VOCABULARY.vocab_size, SPECIAL_IDS)
 SHAPE = {"vocab_size": VOCABULARY.vocab_size, "dropout": 0.1}
 
@@ -55,6 +63,8 @@ def model(kind: str) -> nn.Module:
     torch.manual_seed(0)
     if kind == "mixture":
         return PretrainingModel(config(**SHAPE))
+    if kind == "replaced":
+        return GeneratorAndDetector(config(**SHAPE), generator_config(config(**SHAPE), 0.5))
     changes = {"causal": {"causal": True, "segments": 0}, "permutation": RELATIVE}.get(kind, {})
     return LanguageModel(config(**SHAPE, **changes))
 
@@ -64,6 +74,7 @@ def objective(kind: str) -> Objective:
         "masked": MASKED,
         "mixture": Mixture(((1.0, MASKED), (1.0, NextSentence()))),
         "causal": CausalLanguage(),
+        "replaced": ReplacedTokens(replace(MASKED, masked=1.0, random=0.0)),
         "permutation": PermutationLanguage(SPECIAL_IDS, memory=16),
     }[kind]
 
@@ -75,7 +86,7 @@ def run(kind: str, folder: Path, settings: TrainingSettings = SETTINGS, **option
     return trained
 
 
-KINDS = ["masked", "mixture", "causal", "permutation"]
+KINDS = ["masked", "mixture", "causal", "replaced", "permutation"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

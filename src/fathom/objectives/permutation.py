@@ -5,7 +5,8 @@
     4 is predicted from      3 1 5 2
 
 A query stream knows where it is but not what stands there (`Transformer.query_states`). Tokens that are not predicted
-all see each other, as in the paper's code; only predicted ones are ordered. Special tokens are never predicted.
+all see each other, as in the paper's code; only predicted ones are ordered. Special tokens are never predicted, nor is a
+token that sees no other.
 
 A text may be longer than a row: its next row sees states of the row before, without gradients (Dai et al. 2019, 1901.02860).
 The objective holds them from batch to batch. They are part of a run's state: a checkpoint takes `state()`, a resumed run
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from fathom.data import Batch
 from fathom.model import LanguageModel, remember
-from fathom.objectives.answers import Answers, Question, ordinary_tokens, real_tokens, score
+from fathom.objectives.answers import Answers, Question, answer_tokens, ordinary_tokens, real_tokens
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class PermutationLanguage:
         """
         assert isinstance(model, LanguageModel), type(model)
         order = self.factorise(batch, generator)
-        visible = order.visible()
+        visible = order.visible() & real_tokens(batch)[:, None]
         if batch.documents is not None:
             visible = visible & (batch.documents[:, :, None] == batch.documents[:, None, :])
         memory = self._continued(batch)
@@ -90,16 +91,16 @@ class PermutationLanguage:
             batch.token_ids,
             order.targets,
             visible,
-            batch.padding_mask,
-            batch.segment_ids,
+            segment_ids=batch.segment_ids,
             memory=None if memory is None else memory.states,
         )
         if self.memory:
             self._remembered = self._remember(states, batch, memory)
-        rows, places = order.valid.nonzero(as_tuple=True)
+        informed = visible.any(dim=2).gather(1, order.targets)  # what sees nothing would see itself: `query_states`
+        rows, places = (order.valid & informed).nonzero(as_tuple=True)
         columns = order.targets[rows, places]
-        question = Question(batch, rows, columns, batch.token_ids[rows, columns])
-        return score(question, query[rows, places], model.logits, classes=model.config.vocab_size)
+        question = Question("token", batch, rows, columns, batch.token_ids[rows, columns])
+        return answer_tokens(model, query[rows, places], question)
 
     def factorise(self, batch: Batch, generator: torch.Generator | None = None) -> Factorisation:
         """Draws an order for each row from a CPU generator; None: torch's own, whose state a training run keeps."""
