@@ -1,6 +1,15 @@
 """Files → batches: readers that stream, splits that share nothing, and batches with little padding."""
 
-from fathom.data.batches import Batch, Epochs, Rows, padding_share, plan_batches, random_padding_share
+from fathom.data.batches import (
+    Batch,
+    ContinuedRows,
+    Epochs,
+    Rows,
+    padding_share,
+    plan_batches,
+    plan_continued,
+    random_padding_share,
+)
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
@@ -13,6 +22,7 @@ __all__ = [
     "Batch",
     "CatalogueEntry",
     "Columns",
+    "ContinuedRows",
     "Corpus",
     "CorpusSettings",
     "Epochs",
@@ -31,6 +41,7 @@ __all__ = [
     "overlap",
     "padding_share",
     "plan_batches",
+    "plan_continued",
     "random_padding_share",
     "splits_of",
     "text_digest",
