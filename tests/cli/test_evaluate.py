@@ -6,35 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from fathom.checkpoint import About, MadeBy, machine, save_model
 from fathom.cli.main import main
-from fathom.model import LanguageModel
-from fathom.text import train_bpe
 from tests import tiny
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A decoder with random weights."""
-    tokenizer = train_bpe([f"Text: {row.text}\nLabel: {row.label}" for row in tiny.examples()], vocab_size=400)
-    torch.manual_seed(0)
-    config = tiny.config(vocab_size=tokenizer.vocab_size, causal=True, segments=0, max_length=128, initializer_range=0.2)
-    folder = tmp_path_factory.mktemp("language") / "model"
-    made_by = MadeBy(
-        command="test",
-        version="0",
-        seed=0,
-        data={},
-        machine=machine(),
-        seconds=0,
-        settings={},
-        metrics={"dev": {}, "facts": {}},
-    )
-    about = About(task="causal", max_length=128)
-    save_model(folder, model=LanguageModel(config).eval(), tokenizer=tokenizer, about=about, made_by=made_by, card="# tiny\n")
-    return folder
+    return tiny.writer_folder(tmp_path_factory.mktemp("language") / "model")
 
 
 @pytest.fixture(scope="module")
