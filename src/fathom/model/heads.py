@@ -262,9 +262,17 @@ class ReplacedTokenDetector(nn.Module):
         for part in (self.layer, self.detector):
             initialise(part, config.initializer_range)
 
-    def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        documents: Tensor | None = None,
+    ) -> Tensor:
         """(B, L) token ids -> (B, L) logits; arguments as for `Transformer.hidden_states`."""
-        hidden = self.transformer(token_ids, padding_mask, segment_ids)
+        hidden = self.transformer(token_ids, padding_mask, segment_ids, position_ids=position_ids, documents=documents)
         logits: Tensor = self.detector(self.layer(hidden))
         return logits[..., 0]
 
@@ -293,7 +301,16 @@ _OTHERS: dict[Task, type[nn.Module]] = {
 
 
 def make_model(task: Task, config: TransformerConfig, classes: int = 0) -> Model:
-    """A fresh model for a task; `classes` counts only for classifiers."""
+    """A fresh model for a task; `classes` counts only for classifiers.
+
+    Raises:
+        ValueError: a configuration for another task: one that looks ahead to guess the next token, one that does not to guess
+            hidden ones, or one with a decoder that nothing would use.
+    """
+    if task in ("causal", "masked", "pretraining", "replaced") and config.causal != (task == "causal"):
+        raise ValueError(f"causal is {config.causal}, expected {task == 'causal'} for the task {task!r}")
+    if task != "translation" and config.decoder_depth > 0:
+        raise ValueError(f"decoder_depth is {config.decoder_depth}, expected 0 for the task {task!r}")
     if task in _CLASSIFIERS:
         return _CLASSIFIERS[task](config, classes)
     model: Model = _OTHERS[task](config)  # type: ignore[assignment]

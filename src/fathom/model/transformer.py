@@ -171,8 +171,9 @@ class Transformer(nn.Module):
             token_ids: (B, L).
             targets: (B, T) positions to know about. One that sees nothing, memory neither, gets an average over all
                 tokens, its own included, as in the paper's code: guess none that comes first in its order.
-            visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation.
-            memory: as for `hidden_states`; visible to all.
+            visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation. Of
+                shape (B, L, M + L), they also say which of M remembered tokens each query sees; otherwise it sees them all.
+            memory: as for `hidden_states`.
 
         Returns:
             (B, T, D) final states of the query stream, and all states of the content stream.
@@ -188,12 +189,13 @@ class Transformer(nn.Module):
         content = self.embeddings(token_ids, position_ids, segment_ids)
         query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
         shown = Visibility(visible[:, None])
+        shown = shown if visible.shape[2] > length else shown.after(remembered)
         if padding_mask is not None:
-            shown = shown & Visibility.padding(padding_mask)
+            shown = shown & Visibility.padding(padding_mask).after(remembered)
         relation = relate(self.config.width, length, remembered, segment_ids, token_ids.device)
-        itself = Visibility.itself(length, length, token_ids.device)
-        content_view = View((shown | itself).after(remembered).score_bias(content.dtype), relation=relation)
-        query_view = View(shown.after(remembered).score_bias(content.dtype), relation=relation).rows(targets)
+        itself = Visibility.itself(length, remembered + length, token_ids.device)
+        content_view = View((shown | itself).score_bias(content.dtype), relation=relation)
+        query_view = View(shown.score_bias(content.dtype), relation=relation).rows(targets)
         states = [content]
         for number, block in enumerate(block for step in self.config.block_order for block in step):
             sequence = torch.cat([memory[number], content], dim=1) if memory else content
