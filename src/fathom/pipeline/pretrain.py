@@ -6,29 +6,28 @@ end. Held-out documents choose nothing but the best of the checkpoints; no label
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import base_card
 from fathom.checkpoint.weights import hash_of_weights
-from fathom.data import Epochs, Rows, Source, open_data, plan_batches
-from fathom.data.corpus import Corpus, CorpusSettings
-from fathom.data.corpus_building import build_corpus
-from fathom.data.packing import PackedRows, SentencePairs
-from fathom.errors import DataError, SettingsError
+from fathom.data import Batch, Corpus, CorpusSettings, Part, Rows, Source, build_corpus, open_data, plan_batches
+from fathom.data.packing import EachEpoch, PackedRows
+from fathom.data.pairs import Relation, SentencePairs
+from fathom.errors import SettingsError
 from fathom.folders import machine_errors
 from fathom.inference import pick_device
 from fathom.model import Model, Task, make_model
-from fathom.objectives import Answers, CausalLanguage, MaskedLanguage, Mixture, NextSentence, OnePass, SentenceOrder
+from fathom.objectives import CausalLanguage, MaskedLanguage, Mixture, NextSentence, OnePass, SentenceOrder
+from fathom.objectives.held_out import TokenCounts, measure
 from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
@@ -41,7 +40,9 @@ TASKS: dict[str, Task] = {
     "masked+order": "pretraining",
     "causal": "causal",
 }
+_RELATIONS: dict[str, Relation] = {"masked+next": "next_sentence", "masked+order": "sentence_order"}
 _EVALUATION_TOKENS = 8192  # in a batch of held-out rows
+_COUNTED_TOKENS = 5_000_000  # of the training text at most, for the unigram and bigram that stand beside the model
 _MASKS = 20  # seed of what is hidden when held-out documents are measured: the same every time
 
 
@@ -94,6 +95,8 @@ def pretrain(
     facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
     listener.on_message(_described(facts))
 
+    counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
+    counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
     model.to(pick_device(device))
     result = train(
@@ -103,7 +106,7 @@ def pretrain(
         settings.training,
         folder=partial,
         fingerprint=run_fingerprint(settings, facts, parents),
-        evaluate=_evaluator(objective, held_out.epoch(0), corpus, settings),
+        evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings),
         resume=resume,
         listener=listener,
     )
@@ -189,7 +192,7 @@ def _start(settings: PretrainSettings, documents: Source, learned: Path) -> tupl
 def _corpus(
     settings: PretrainSettings, documents: Source, tokenizer: Tokenizer, folder: Path, processes: int, listener: Listener
 ) -> Corpus:
-    pairs = settings.objective in ("masked+next", "masked+order")
+    pairs = settings.objective in _RELATIONS
     chosen = CorpusSettings(
         sentences=settings.language if pairs else None,
         chinese_words=settings.whole_words and settings.language == "zh",
@@ -203,9 +206,16 @@ def _corpus(
     return build_corpus(documents, tokenizer, folder, chosen, processes=processes, on_shard=on_shard)
 
 
-def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part: str) -> Epochs:
+def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part: Part) -> EachEpoch:
     """What a run reads of a part of the corpus."""
-    raise NotImplementedError
+    common: dict[str, Any] = {"length": settings.max_length, "seed": settings.training.seed}
+    if (relation := _RELATIONS.get(settings.objective)) is not None:
+        return EachEpoch(lambda epoch: SentencePairs(corpus, tokenizer, part, relation=relation, epoch=epoch, **common))
+    return EachEpoch(lambda epoch: PackedRows(corpus, tokenizer, part, epoch=epoch, **common))
+
+
+def _batches(rows: Rows, max_tokens: int = _EVALUATION_TOKENS) -> Iterator[Batch]:
+    return (rows.batch(indices) for indices in plan_batches(rows.lengths, max_tokens=max_tokens, shuffle=False))
 
 
 def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
@@ -228,31 +238,32 @@ def _described(facts: Mapping[str, Any]) -> str:
 
 
 def _evaluator(
-    objective: OnePass | Mixture, rows: Rows, corpus: Corpus, settings: PretrainSettings
+    objective: OnePass | Mixture, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
     """Scores a model on held-out documents, with the same things asked every time; the loss is to be small."""
-    held_out = corpus.documents("held-out")
-    tokens_per_byte = int(corpus.lengths[held_out].sum()) / int(corpus.text_bytes[held_out].sum())
+    text_bytes = rows.text_bytes if isinstance(rows, PackedRows) else None
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
         device = next(model.parameters()).device
-        generator = torch.Generator().manual_seed(_MASKS)
-        sums: dict[int, np.ndarray] = {}  # of each part: nats, right answers, answers
-        for indices in plan_batches(rows.lengths, max_tokens=_EVALUATION_TOKENS, shuffle=False):
-            if stop():
-                return None
-            with torch.inference_mode(), autocast(settings.training.precision, device):
-                found = objective.answers(model, rows.batch(indices).to(device), generator)
-            for number, answers in enumerate([found] if isinstance(found, Answers) else found):
-                counted = np.array([float(answers.nats.sum()), float(answers.hits.sum()), len(answers.nats)])
-                sums[number] = sums.get(number, np.zeros(3)) + counted
-        nats, right, count = sums[0]
-        scores = {"loss": nats / count, "accuracy": right / count}
-        if settings.objective == "causal":
-            scores["bits_per_byte"] = scores["loss"] * tokens_per_byte / math.log(2)
-        for nats, right, count in list(sums.values())[1:]:
-            scores |= {"relation_loss": nats / count, "relation_accuracy": right / count}
-        return {**scores, "score": -scores["loss"] - scores.get("relation_loss", 0.0)}
+        with autocast(settings.training.precision, device):
+            found = measure(
+                model,
+                objective,
+                _batches(rows),
+                seed=_MASKS,
+                special_ids=tokenizer.special_ids,
+                text_bytes=text_bytes,
+                counts=counts,
+                stop=stop,
+            )
+        if found is None:
+            return None
+        scores: dict[str, float] = {}
+        for about, held_out in found.items():
+            prefix = "" if about == "token" else f"{about}_"
+            named = {f"{prefix}{name}": value for name, value in asdict(held_out).items() if value is not None}
+            scores |= {name: value for name, value in named.items() if not name.endswith("answers")}
+        return scores | {"score": -sum(held_out.loss for held_out in found.values())}
 
     return evaluate
 
