@@ -41,7 +41,7 @@ from fathom.objectives import Classification
 from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
-from fathom.text import Tokenizer, blank_markup, read_vectors
+from fathom.text import Tokenizer, read_vectors
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
