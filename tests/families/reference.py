@@ -118,6 +118,12 @@ def reference(row: str, task: Task | str = "sequence", **changes: Any) -> PreTra
     return model.eval()
 
 
+def raw_config(row: str, task: Task | None = None) -> dict[str, Any]:
+    """Their configuration as config.json has it, without what belongs to a task."""
+    config = reference(row, task or next(iter(family_of_row(row).heads))).config.to_dict()
+    return {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
+
+
 def saved(model: PreTrainedModel, folder: Path, **options: Any) -> Path:
     model.save_pretrained(folder, **options)
     tokenizer().save(folder)

@@ -1,6 +1,7 @@
 """Every family beside Hugging Face's, weight for weight, in one battery: a family is a row of ROWS, a case a row and a task."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.families.reference import (
     cases,
     family_of_row,
     on_the_left,
+    raw_config,
     reference,
     saved,
     scores,
@@ -177,7 +179,7 @@ def test_family_without_a_classifier_starts_one_and_says_so(row: str, tmp_path: 
 @pytest.mark.parametrize("row", ROWS)
 def test_family_setting_that_nobody_reads_is_an_error(row: str, tmp_path: Path) -> None:
     task = next(iter(family_of_row(row).heads))
-    raw = {key: value for key, value in reference(row, task).config.to_dict().items() if key not in ("id2label", "label2id")}
+    raw = raw_config(row, task)
     family = family_of_row(row)
     config = family.read_config(raw)
     assert family.read_config(family.write_config(config)) == config
@@ -185,11 +187,26 @@ def test_family_setting_that_nobody_reads_is_an_error(row: str, tmp_path: Path) 
         family.read_config({**raw, "sparkle": 1})
 
 
+JUNK = (None, "x", -1, 0, 1.5, [], {}, True, 10**30, [1], {"a": 1}, float("nan"), [[["global"], 1]], [[["local"], 10**18]])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row in FAMILIES])
+def test_family_key_with_any_value_is_read_or_refused(row: str) -> None:
+    family = family_of_row(row)
+    raw = raw_config(row)
+    old = {name: value for name, value in raw.items() if name not in ("layer_types", "rope_parameters")}
+    given = old | family.write_config(family.read_config(raw))
+    for name in given:
+        for value in JUNK:
+            with suppress(ModelFolderError):
+                config = family.read_config({**given, name: value})
+                assert family.can_express(config), (name, value)
+
+
 def test_families_do_not_take_each_others_models() -> None:
     for row in ROWS:
         family = family_of_row(row)
-        raw = reference(row, next(iter(family.heads))).config.to_dict()
-        config = family.read_config({key: value for key, value in raw.items() if key not in ("id2label", "label2id")})
+        config = family.read_config(raw_config(row))
         able = [other.model_type for other in FAMILIES.values() if other is not NATIVE and other.can_express(config)]
         assert able == [family.model_type], row
 
@@ -270,7 +287,7 @@ def test_llama_and_modernbert_configurations_are_read_in_both_spellings(tmp_path
     for row in ("llama", "llama with linear scaling", "llama with llama3 scaling", "modernbert"):
         family = family_of_row(row)
         theirs = reference(row, "sequence").config
-        raw = {key: value for key, value in theirs.to_dict().items() if key not in ("id2label", "label2id")}
+        raw = raw_config(row, "sequence")
         config = family.read_config(raw)
         written = family.write_config(config)
         assert "rope_parameters" not in written
@@ -278,9 +295,17 @@ def test_llama_and_modernbert_configurations_are_read_in_both_spellings(tmp_path
         (tmp_path / "config.json").write_text(json.dumps(written))
         back = transformers.AutoConfig.from_pretrained(tmp_path)
         assert back.rope_parameters == theirs.rope_parameters
-    raw = {key: value for key, value in reference("llama").config.to_dict().items() if key not in ("id2label", "label2id")}
+    raw = raw_config("llama")
     with pytest.raises(ModelFolderError, match="rope_type is 'yarn', expected one of"):
         FAMILIES["llama"].read_config({**raw, "rope_parameters": {"rope_type": "yarn", "factor": 2.0, "rope_theta": 1e4}})
+    raw = FAMILIES["modernbert"].write_config(FAMILIES["modernbert"].read_config(raw_config("modernbert")))
+    for name, value, message in (
+        ("global_attn_every_n_layers", 0, "cannot be read"),
+        ("classifier_activation", "x", "classifier_activation is 'x', expected one of"),
+        ("local_attention", 7, "local_attention is 7, expected an even number"),
+    ):
+        with pytest.raises(ModelFolderError, match=message):
+            FAMILIES["modernbert"].read_config({key: v for key, v in raw.items() if key != "layer_types"} | {name: value})
 
 
 def test_sharded_weights_are_read_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fathom.model import EncoderDecoder, Model, Task, TransformerConfig, make_model
-from tests.families.reference import batch, cases, family_of_row, on_the_left, reference, segments_of
+from tests.families.reference import batch, cases, family_of_row, on_the_left, raw_config, segments_of
 
 every_case = pytest.mark.parametrize(("row", "task"), cases())
 DROPOUT = dict.fromkeys(("dropout", "embedding_dropout", "attention_dropout", "activation_dropout", "classifier_dropout"), 0.1)
@@ -20,8 +20,7 @@ DROPOUT = dict.fromkeys(("dropout", "embedding_dropout", "attention_dropout", "a
 
 @cache
 def config_of(row: str) -> TransformerConfig:
-    raw = reference(row, next(iter(family_of_row(row).heads))).config.to_dict()
-    return family_of_row(row).read_config({key: value for key, value in raw.items() if key not in ("id2label", "label2id")})
+    return family_of_row(row).read_config(raw_config(row))
 
 
 def made(row: str, task: Task, **changes: Any) -> Model:

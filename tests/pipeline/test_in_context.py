@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fathom.checkpoint import About, MadeBy, machine, save_model
+from fathom.checkpoint import About, save_model
 from fathom.data import Columns, Example, text_digest
 from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
@@ -272,22 +272,12 @@ def language_folder(folder: Path, **options: Any) -> Path:
     tokenizer = vocabulary()
     torch.manual_seed(0)
     fields = {"vocab_size": tokenizer.vocab_size, "causal": True, "segments": 0, "max_length": 512, "initializer_range": 0.2}
-    made_by = MadeBy(
-        command="test",
-        version="0",
-        seed=0,
-        data={},
-        machine=machine(),
-        seconds=0,
-        settings={},
-        metrics={"dev": {}, "facts": {}},
-    )
     save_model(
         folder,
         model=LanguageModel(tiny.config(**fields)).eval(),
         tokenizer=tokenizer,
         about=About(task="causal", max_length=512),
-        made_by=made_by,
+        made_by=tiny.made_by(),
         card="# tiny\n",
         **options,
     )

@@ -115,7 +115,7 @@ def _from_hub(repository: str) -> Path:
 
     patterns = ["*.json", "*.safetensors", "vocab.txt", "merges.txt", "chat_template.jinja"]
     try:
-        return Path(snapshot_download(repository, allow_patterns=patterns))
+        folder = Path(snapshot_download(repository, allow_patterns=patterns))
     except HFValidationError as error:
         raise FathomError(f"hf:{repository} is not a repository name", expected="hf:owner/name") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -124,3 +124,10 @@ def _from_hub(repository: str) -> Path:
             do="check the name and the connection, or on a connected machine run "
             f"`hf download {repository}` and copy the cache (HF_HOME) here",
         ) from error
+    if not any(folder.glob("*.safetensors")):
+        raise ModelFolderError(
+            f"hf:{repository} has no weights as safetensors; it holds {', '.join(_listing(folder)) or 'nothing'}",
+            expected="model.safetensors; pickles are not fetched, since reading one can run any code in it",
+            do=f"where the download was cut off, `hf download {repository}`; otherwise ask its owner to convert the weights",
+        )
+    return folder

@@ -66,7 +66,7 @@ def load_model(
             tokenizer that does not fit, no head for the task.
     """
     raw, tensors, tokenizer, about = _read(folder)
-    family = FAMILIES.get(raw.get("model_type", ""))
+    family = FAMILIES.get(str(raw.get("model_type")))
     if family is None:
         raise ModelFolderError(
             f"{folder / CONFIG} describes a {raw.get('model_type')!r} model, which fathom does not implement",
@@ -74,14 +74,15 @@ def load_model(
         )
     config = family.read_config({key: value for key, value in raw.items() if key not in _TASK_KEYS})
     if training:
-        config = TransformerConfig(**{**vars(config), **training})
+        config = replace(config, **training)
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelFolderError(
             f"the tokenizer in {folder} has {tokenizer.vocab_size:,} tokens, but the model embeds {config.vocab_size:,}",
             expected="a tokenizer that belongs to this model",
             do="restore the tokenizer.json that the model was trained with",
         )
-    held = about.task if about is not None else family.task_of(raw.get("architectures") or [])
+    held = about.task if about is not None else family.task_of(_architectures(raw))
+    elsewhere = held is not None or labels is not None  # whether a head that is not for `task` is for something else
     task = task or ("sequence" if labels is not None else held)
     if task is None:
         raise ModelFolderError(
@@ -102,9 +103,12 @@ def load_model(
             expected="the labels that its head was trained for, or a base model",
             do="add --allow-new-head to put a fresh head in its place",
         )
-    model = make_model(task, config, len(labels))
+    try:
+        model = make_model(task, config, len(labels))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder} holds no model for the task {task!r}: {error}") from error
     translation = family.to_ours(tensors, config, task)
-    if held not in (None, task) or labels != known:
+    if (held != task and elsewhere) or labels != known:
         kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
         translation = replace(translation, ours=kept)
     made = fill_model(model, translation, config=config, new_head=fresh, source=str(folder))
@@ -197,6 +201,12 @@ def _end_ids(folder: Path, raw: Mapping[str, Any], tokenizer: Tokenizer) -> list
     found = named if isinstance(named, list) else [named]
     own = tokenizer.separator_id if tokenizer.eos_id is None else tokenizer.eos_id
     return sorted({token for token in (*found, own) if isinstance(token, int) and 0 <= token < tokenizer.vocab_size})
+
+
+def _architectures(raw: Mapping[str, Any]) -> list[str]:
+    """Hugging Face's classes that config.json names."""
+    named = raw.get("architectures")
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def _some(labels: list[str]) -> str:

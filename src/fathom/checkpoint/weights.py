@@ -64,14 +64,23 @@ def weight_files(folder: Path) -> list[Path]:
         raise ModelFolderError(
             f"{folder} holds its weights only as a pickle, and reading a pickle can run any code in it",
             expected=WEIGHTS,
-            do="convert it with safetensors' own tool (the Space safetensors/convert, or `transformers`: "
-            "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) on a machine where you trust the file",
+            do=f'on a machine where you trust the file: python -c "import transformers; transformers.{_class_in(folder)}'
+            f".from_pretrained('{folder}').save_pretrained('{folder}-safe')\"; then copy the tokenizer's files there",
         )
     raise ModelFolderError(
         f"{folder} has no {WEIGHTS}; it holds {', '.join(found) or 'nothing'}",
         expected=WEIGHTS,
         do="restore the file, under its own name, or point to the right folder",
     )
+
+
+def _class_in(folder: Path) -> str:
+    """Hugging Face's class that reads a folder with its head, as its config.json names it."""
+    try:
+        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+    except (OSError, ValueError, LookupError, TypeError):
+        return "AutoModel"
+    return name if isinstance(name, str) and name.isidentifier() else "AutoModel"
 
 
 def hash_of_weights(folder: Path) -> str:

@@ -11,6 +11,8 @@ from fathom.data.batches import (
     random_padding_share,
 )
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
+from fathom.data.corpus import Corpus, CorpusSettings, Part
+from fathom.data.corpus_building import build_corpus
 from fathom.data.examples import Columns, Example
 from fathom.data.sources import Source, open_file
 from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, text_digest
@@ -21,13 +23,17 @@ __all__ = [
     "CatalogueEntry",
     "Columns",
     "ContinuedRows",
+    "Corpus",
+    "CorpusSettings",
     "Epochs",
     "Example",
     "Overlap",
+    "Part",
     "Rows",
     "Source",
     "TokenizedDataset",
     "assign_parts",
+    "build_corpus",
     "entries",
     "normalise_for_matching",
     "open_data",

@@ -172,7 +172,7 @@ class Family:
         if not complaints:
             try:
                 return TransformerConfig(**values)
-            except (TypeError, ValueError) as error:
+            except ValueError as error:
                 complaints.append(str(error))
         raise ModelFolderError(
             f"config.json of a {self.model_type!r} model cannot be used: " + "; ".join(complaints),
@@ -194,23 +194,29 @@ class Family:
                 return {}
             try:
                 return {key.ours: key.default(config) if callable(key.default) else key.default}
-            except (KeyError, TypeError):  # what it is made of is missing, which has a complaint of its own
-                return {}
-        if key.values is not None and value not in key.values:
+            except (KeyError, TypeError):  # what it is made of is missing or no number, which has a complaint of its own
+                return {key.ours: None}
+        if key.values is not None and value not in list(key.values):  # a list, since what a file holds may have no hash
             complaints.append(f"{key.theirs} is {value!r}, expected one of {', '.join(map(repr, key.values))}")
             return {}
         if value is None and key.required and self.names:
             complaints.append(f"{key.theirs} is null")
             return {}
-        return {key.ours: key.read(value)}
+        try:
+            return {key.ours: key.read(value)}
+        except TypeError:
+            complaints.append(f"{key.theirs} is {value!r}, expected a number")
+            return {}
 
     def _read_keys(self, keys: Keys, config: Mapping[str, Any], complaints: list[str]) -> dict[str, Any]:
         try:
             return keys.read(config)
         except KeyError as error:
             complaints.append(f"{error.args[0]} is missing")
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             complaints.append(str(error))
+        except (TypeError, ArithmeticError, AttributeError) as error:
+            complaints.append(f"{', '.join(keys.theirs)} cannot be read: {error}")
         return {}
 
     def write_config(self, config: TransformerConfig) -> dict[str, Any]:

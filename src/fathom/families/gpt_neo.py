@@ -15,9 +15,13 @@ _LETTERS = {"global": "g", "local": "l"}
 
 def _read_pattern(config: Mapping[str, Any]) -> dict[str, Any]:
     """[[["global", "local"], 12]] -> "gl": twelve times."""
-    kinds = [kind for part, times in config["attention_types"] for _ in range(times) for kind in part]
-    if set(kinds) - _LETTERS.keys() or len(kinds) != config["num_layers"]:
-        raise ValueError(f"attention_types is {config['attention_types']!r}, expected global and local for each layer")
+    parts, layers = config["attention_types"], config["num_layers"]
+    whole = sum(len(part) * times for part, times in parts) == layers  # before they are laid out, since a file may say anything
+    kinds = [kind for part, times in parts for _ in range(times) for kind in part] if whole else []
+    if not kinds or set(kinds) - _LETTERS.keys():
+        raise ValueError(f"attention_types is {parts!r}, expected global and local for each of {layers!r} layers")
+    if config.get("attention_layers", kinds) != kinds:
+        raise ValueError(f"attention_layers is {config['attention_layers']!r}, but attention_types says {kinds!r}")
     return {"pattern": shortest_pattern("".join(_LETTERS[kind] for kind in kinds))}
 
 

@@ -60,7 +60,10 @@ def _write_rotary(config: TransformerConfig) -> dict[str, Any]:
 
 
 def _read_head(config: Mapping[str, Any]) -> dict[str, Any]:
-    activation = ACTIVATIONS[config.get("classifier_activation", "gelu")]
+    name = config.get("classifier_activation", "gelu")
+    if name not in list(ACTIVATIONS):
+        raise ValueError(f"classifier_activation is {name!r}, expected one of {', '.join(map(repr, ACTIVATIONS))}")
+    activation = ACTIVATIONS[name]
     return {"pooler_activation": activation, "output_activation": activation}
 
 

@@ -301,7 +301,16 @@ _OTHERS: dict[Task, type[nn.Module]] = {
 
 
 def make_model(task: Task, config: TransformerConfig, classes: int = 0) -> Model:
-    """A fresh model for a task; `classes` counts only for classifiers."""
+    """A fresh model for a task; `classes` counts only for classifiers.
+
+    Raises:
+        ValueError: a configuration for another task: one that looks ahead to guess the next token, one that does not to guess
+            hidden ones, or one with a decoder that nothing would use.
+    """
+    if task in ("causal", "masked", "pretraining", "replaced") and config.causal != (task == "causal"):
+        raise ValueError(f"causal is {config.causal}, expected {task == 'causal'} for the task {task!r}")
+    if task != "translation" and config.decoder_depth > 0:
+        raise ValueError(f"decoder_depth is {config.decoder_depth}, expected 0 for the task {task!r}")
     if task in _CLASSIFIERS:
         return _CLASSIFIERS[task](config, classes)
     model: Model = _OTHERS[task](config)  # type: ignore[assignment]
