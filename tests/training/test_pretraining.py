@@ -10,7 +10,7 @@ from torch import nn
 
 from fathom.data import Batch, Example, TokenizedDataset
 from fathom.errors import InterruptedRunError
-from fathom.model import LanguageModel, PretrainingModel
+from fathom.model import LanguageModel, PretrainingModel, Transformer
 from fathom.objectives import (
     CausalLanguage,
     GeneratorAndDetector,
@@ -109,3 +109,15 @@ def test_pretraining_keeps_the_memory_of_a_permutation_objective_in_its_checkpoi
     train(other, forgetful, windows(), SETTINGS, folder=tmp_path / "other", fingerprint="f")
     assert not same(other, run("permutation", tmp_path / "whole"))
     assert windows().continues.mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_checkpointed_activations_change_no_number(tmp_path: Path, kind: str) -> None:
+    settings = SETTINGS.model_copy(update={"updates": 4})
+    kept = run(kind, tmp_path / "kept", settings)
+    again = run(kind, tmp_path / "again", settings.model_copy(update={"checkpoint_activations": True}))
+    assert same(kept, again)
+    assert (tmp_path / "kept" / "metrics.jsonl").read_text() == (tmp_path / "again" / "metrics.jsonl").read_text()
+    blocks = [part for part in again.modules() if isinstance(part, Transformer)]
+    assert blocks
+    assert all(part.checkpoint_activations for part in blocks)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from fathom.model.attention import View
 from fathom.model.block import Block
@@ -44,6 +46,7 @@ class Transformer(nn.Module):
         if self.query_start is not None:
             nn.init.normal_(self.query_start, std=config.initializer_range)
         initialise(self, config.initializer_range)
+        self.checkpoint_activations = False  # keep what goes into a block instead of all it makes, and run it again backwards
 
     @property
     def token_table(self) -> Tensor:
@@ -138,7 +141,8 @@ class Transformer(nn.Module):
                     sequence = hidden if sequence is None else sequence
                     view = view.rows(token_ids.new_zeros(len(token_ids), 1))
                     hidden = hidden[:, :1]
-                hidden = self.blocks[block](
+                hidden = self._run(
+                    block,
                     hidden,
                     sequence,
                     view=view,
@@ -199,10 +203,18 @@ class Transformer(nn.Module):
         states = [content]
         for number, block in enumerate(block for step in self.config.block_order for block in step):
             sequence = torch.cat([memory[number], content], dim=1) if memory else content
-            query = self.blocks[block](query, sequence, view=query_view)
-            content = self.blocks[block](content, sequence, view=content_view)
+            query = self._run(block, query, sequence, view=query_view)
+            content = self._run(block, content, sequence, view=content_view)
             states.append(content)
         return self.final_norm(query), states
+
+    def _run(self, block: int, hidden: Tensor, sequence: Tensor | None, **others: Any) -> Tensor:
+        """One block; its dropout falls the same way when it is run again (Chen et al. 2016, 1604.06174)."""
+        if self.checkpoint_activations and torch.is_grad_enabled() and others.get("cache") is None:
+            again: Tensor = checkpoint(self.blocks[block], hidden, sequence, use_reentrant=False, **others)
+            return again
+        output: Tensor = self.blocks[block](hidden, sequence, **others)
+        return output
 
     def _position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int) -> Tensor:
         """(1, L), or (B, L) where they depend on what is padding."""

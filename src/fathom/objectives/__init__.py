@@ -3,6 +3,7 @@
 from fathom.objectives.answers import Answers, OnePass, Question
 from fathom.objectives.causal import CausalLanguage
 from fathom.objectives.classification import Classification
+from fathom.objectives.held_out import HeldOut, TokenCounts, measure
 from fathom.objectives.masked import MaskedLanguage
 from fathom.objectives.mixture import Mixture
 from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
@@ -16,6 +17,7 @@ __all__ = [
     "CausalLanguage",
     "Classification",
     "GeneratorAndDetector",
+    "HeldOut",
     "MaskedLanguage",
     "Mixture",
     "NextSentence",
@@ -26,7 +28,9 @@ __all__ = [
     "Remembering",
     "ReplacedTokens",
     "SentenceOrder",
+    "TokenCounts",
     "TopicBaseline",
     "generator_config",
+    "measure",
     "topic_baseline",
 ]

@@ -1,7 +1,7 @@
 """The training loop. There is one; objectives, data and schedules are handed in.
 
     for each update:   evaluate on the dev part if it is time, checkpoint if it is time, stop if asked
-                       loss of every example → finite? → gradient → finite? → clip → rate → AdamW
+                       loss of every example → finite? → gradient → finite? → clip → rate → optimizer
 
 Everything random comes from the seed: fresh weights and dropout from torch's generator (whose state is checkpointed), the
 order of the texts from (seed, epoch). So a resumed run repeats what an uninterrupted one does, bit for bit.
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from fathom.data import Batch, ContinuedRows, Epochs, Rows, plan_batches, plan_continued
 from fathom.errors import FathomError, InterruptedRunError
+from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
 from fathom.training.optimizer import make_optimizer
 from fathom.training.precision import autocast
@@ -115,6 +116,9 @@ def train(
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
     torch.manual_seed(settings.seed)
     optimizer = make_optimizer(model, settings)
+    for part in model.modules():
+        if isinstance(part, Transformer):
+            part.checkpoint_activations = settings.checkpoint_activations
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state, best = RunState(fingerprint), None
     checkpoints = folder / "checkpoints"

@@ -1,6 +1,6 @@
 """A training run's whole state in a folder, so that a resumed run is the same run, bit for bit.
 
-    checkpoints/step-00000120/   state.safetensors   weights, AdamW's moments, what the objective holds, the random generator
+    checkpoints/step-00000120/   state.safetensors   weights, moments, what the objective holds, the random generator
                                  best.safetensors    the best weights so far
                                  state.json          step, evaluations, settings' fingerprint
                                  SHA256SUMS
