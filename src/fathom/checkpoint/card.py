@@ -91,7 +91,7 @@ def base_card(name: str, model: Model, about: About, made_by: MadeBy) -> str:
 
 A base model, pre-trained on text without labels. {parameters:,} parameters.
 
-- Measured on {facts["documents"]["held-out"]:,} documents that it was not trained on (they chose the best checkpoint): {figures}.
+- Measured on {facts["documents"]["held-out"]:,} documents held out of its training (they chose the best checkpoint): {figures}.
   Losses are in nats a token.
 - Trained on {facts["documents"]["train"]:,} documents in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.
 - Reads {about.max_length} tokens at once.

@@ -19,7 +19,7 @@ def pretrain(
     recipe: Annotated[Path | None, typer.Option(help="A YAML file with settings; flags go before it.")] = None,
     model: Annotated[str | None, typer.Option(help="A name, a folder, hf:owner/name, or scratch. [default: scratch]")] = None,
     objective: Annotated[
-        str | None, typer.Option(help="masked, masked+next (BERT), masked+order (ALBERT) or causal. [default: masked]")
+        str | None, typer.Option(help="masked, masked+next, masked+order, causal, permutation or replaced. [default: masked]")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Which part of the data.")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
@@ -83,20 +83,26 @@ def pretrain(
             settings, output, device=device, resume=resume, overwrite=overwrite, listener=progress, processes=processes
         )
     metrics = result.made_by.metrics
-    asked = '"a beginning"' if settings.objective == "causal" else '"a text with a [MASK]"'
+    following = [f"fathom finetune LABELLED_TEXTS --model {output} --output NEW"]
+    if settings.objective == "causal":
+        following.append(f'fathom generate {output} "a beginning"')
+    elif settings.objective != "replaced":
+        following.append(f'fathom predict {output} "a text with a [MASK]"')
     emit(
         {"model": str(output), "held_out": metrics["held_out"], "seconds": result.made_by.seconds, "facts": metrics["facts"]},
         json=json,
         text=f"{output}: {_described(metrics['held_out'])} on held-out documents, after {duration(result.made_by.seconds)}\n"
-        f"next: fathom finetune LABELLED_TEXTS --model {output} --output NEW\n"
-        f"      fathom {'generate' if settings.objective == 'causal' else 'predict'} {output} {asked}",
+        "next: " + "\n      ".join(following),
     )
 
 
 def _described(scores: dict[str, float]) -> str:
-    parts = [f"loss {scores['loss']:.4f} nats a token, {percent(scores['accuracy'], 2)} of the tokens right"]
+    counting = f"counting alone: {scores['unigram_loss']:.4f} by frequency, {scores['bigram_loss']:.4f} by the token before"
+    parts = [f"loss {scores['loss']:.4f} nats a token ({counting}), {percent(scores['accuracy'], 2)} of the tokens right"]
     if "bits_per_byte" in scores:
         parts.append(f"{scores['bits_per_byte']:.4f} bits a byte")
+    if "replaced_accuracy" in scores:
+        parts.append(f"{percent(scores['replaced_accuracy'], 2)} of all tokens rightly taken for kept or replaced")
     if "relation_accuracy" in scores:
         parts.append(f"{percent(scores['relation_accuracy'], 2)} of the pairs right")
     return ", ".join(parts)

@@ -25,8 +25,18 @@ from fathom.data.pairs import Relation, SentencePairs
 from fathom.errors import SettingsError
 from fathom.folders import machine_errors
 from fathom.inference import pick_device
-from fathom.model import Model, Task, make_model
-from fathom.objectives import CausalLanguage, MaskedLanguage, Mixture, NextSentence, OnePass, SentenceOrder
+from fathom.model import Model, ReplacedTokenDetector, Task, make_model
+from fathom.objectives import (
+    CausalLanguage,
+    GeneratorAndDetector,
+    MaskedLanguage,
+    Mixture,
+    NextSentence,
+    PermutationLanguage,
+    ReplacedTokens,
+    SentenceOrder,
+    generator_config,
+)
 from fathom.objectives.held_out import TokenCounts, measure
 from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
@@ -34,16 +44,29 @@ from fathom.text import Tokenizer
 from fathom.training import Listener, SilentListener, TrainingResult, autocast, train
 from fathom.training.loop import METRICS
 
-TASKS: dict[str, Task] = {
+TASKS: dict[str, Task] = {  # what a model that was trained so is for
     "masked": "masked",
     "masked+next": "pretraining",
     "masked+order": "pretraining",
     "causal": "causal",
+    "permutation": "masked",
+    "replaced": "replaced",
+}
+_FAMILIES = {  # whose shape a model from scratch has, where nothing is said
+    "masked": "modernbert",
+    "masked+next": "bert",
+    "masked+order": "albert",
+    "causal": "llama",
+    "permutation": "xlnet",
+    "replaced": "electra",
 }
 _RELATIONS: dict[str, Relation] = {"masked+next": "next_sentence", "masked+order": "sentence_order"}
 _EVALUATION_TOKENS = 8192  # in a batch of held-out rows
 _COUNTED_TOKENS = 5_000_000  # of the training text at most, for the unigram and bigram that stand beside the model
 _MASKS = 20  # seed of what is hidden when held-out documents are measured: the same every time
+
+
+Objective = CausalLanguage | MaskedLanguage | Mixture | PermutationLanguage | ReplacedTokens
 
 
 @dataclass(frozen=True)
@@ -98,9 +121,9 @@ def pretrain(
     counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
-    model.to(pick_device(device))
+    trained = _trained(model).to(pick_device(device))
     result = train(
-        model,
+        trained,
         objective,
         train_rows,
         settings.training,
@@ -136,7 +159,7 @@ def pretrain(
     return PretrainResult(output, made_by, result)
 
 
-def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> OnePass | Mixture:
+def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> Objective:
     """What is asked of the model.
 
     Raises:
@@ -144,15 +167,21 @@ def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> OnePass 
     """
     if settings.objective == "causal":
         return CausalLanguage()
+    if settings.objective == "permutation":
+        return PermutationLanguage(tokenizer.special_ids)
     if tokenizer.mask_id is None:
         raise SettingsError("the vocabulary has no token that hides others, such as [MASK]", expected="one, to hide tokens")
+    hidden = {"masked": 1.0, "random": 0.0} if settings.objective == "replaced" else {}
     masked = MaskedLanguage(
         mask_id=tokenizer.mask_id,
         vocab_size=tokenizer.vocab_size,
         special_ids=tokenizer.special_ids,
         rate=settings.mask_rate,
         whole_words=settings.whole_words,
+        **hidden,
     )
+    if settings.objective == "replaced":
+        return ReplacedTokens(masked)
     if settings.objective == "masked":
         return masked
     relation = NextSentence() if settings.objective == "masked+next" else SentenceOrder()
@@ -168,12 +197,12 @@ def _start(settings: PretrainSettings, documents: Source, learned: Path) -> tupl
         notes = [f"started afresh: {', '.join(loaded.made)}"] if loaded.made else []
         tokenizer = loaded.tokenizer if settings.markup else loaded.tokenizer.without_markup()
         return loaded.model, tokenizer, {"model": hash_of_weights(folder)}, notes
-    kind = "bpe" if task == "causal" else "wordpiece"
-    vocabulary = settings.vocabulary or VocabularySettings(kind=kind, size=8_000)
-    pairs = {"segments": 2} if task == "pretraining" else {}
-    writes = {"causal": True, "pooling": "last"} if task == "causal" else {}
-    usual = ArchitectureSettings(positions="rotary", gated=True, **pairs, **writes)
-    architecture = settings.architecture or usual
+    usual_vocabulary = {"kind": "bpe" if task == "causal" else "wordpiece", "size": 8_000}
+    named = {} if settings.vocabulary is None else settings.vocabulary.model_dump(exclude_unset=True)
+    vocabulary = VocabularySettings(**{**usual_vocabulary, **named})
+    architecture = settings.architecture or ArchitectureSettings()
+    if not {"family", "positions", "norm_position", "causal"} & architecture.model_fields_set:
+        architecture = architecture.model_copy(update={"family": _FAMILIES[settings.objective]})
     texts = Texts(documents, markup=settings.markup)
     tokenizer, parents, note = run_vocabulary(vocabulary, texts, learned, markup=settings.markup)
     config = architecture.config(
@@ -184,9 +213,20 @@ def _start(settings: PretrainSettings, documents: Source, learned: Path) -> tupl
             f"architecture.causal is {config.causal} and objective is {settings.objective!r}",
             expected="a causal architecture for the objective causal, and for no other",
         )
+    if settings.objective == "permutation" and config.positions != "relative":
+        raise SettingsError(f"positions are {config.positions!r}", expected="relative ones, for permutation: family xlnet")
     if task == "pretraining" and config.segments < 2:
         raise SettingsError(f"architecture.segments is {config.segments}", expected="2, to tell the two texts of a pair apart")
     return make_model(task, config), tokenizer, parents, [note]
+
+
+def _trained(model: Model) -> nn.Module:
+    """What is trained so that the model learns: a detector learns beside a generator that exchanges tokens."""
+    if not isinstance(model, ReplacedTokenDetector):
+        return model
+    pair = GeneratorAndDetector(model.config, generator_config(model.config))
+    pair.detector = model
+    return pair
 
 
 def _corpus(
@@ -238,10 +278,11 @@ def _described(facts: Mapping[str, Any]) -> str:
 
 
 def _evaluator(
-    objective: OnePass | Mixture, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings
+    objective: Objective, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
     """Scores a model on held-out documents, with the same things asked every time; the loss is to be small."""
-    text_bytes = rows.text_bytes if isinstance(rows, PackedRows) else None
+    # bits per byte are of models that read from left to right
+    text_bytes = rows.text_bytes if settings.objective == "causal" and isinstance(rows, PackedRows) else None
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
         device = next(model.parameters()).device
