@@ -78,3 +78,36 @@ def test_evaluate_prints_figures_and_writes_a_record(model: Path, tmp_path: Path
     printed, written = json.loads(capsys.readouterr().out), json.loads(record.read_text())
     assert printed["score"] == written["score"]
     assert written["baseline"]["score"]["n"] == 80
+
+
+def test_predict_answers_what_each_kind_of_model_is_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.families.reference import reference, saved
+
+    def run(task: str, *arguments: str) -> tuple[int, str, str]:
+        folder = tmp_path / task
+        if not folder.exists():
+            saved(reference("bert", task), folder)
+        capsys.readouterr()
+        code = main(["predict", str(folder), *arguments])
+        return code, *capsys.readouterr()
+
+    code, out, _ = run("token", "i loved every minute", "--json")
+    assert code == 0
+    entities = json.loads(out)["entities"]
+    assert all("i loved every minute"[entity["start"] : entity["end"]] == entity["text"] for entity in entities)
+    code, out, _ = run("span", "a warm and funny film", "--question", "what film", "--json")
+    assert code == 0
+    assert json.loads(out)["question"] == "what film"
+    assert json.loads(out)["answer"]["text"] in (None, *("a warm and funny film"[i:j] for i in range(22) for j in range(22)))
+    code, out, _ = run("masked", "i loved [MASK] minute", "--json")
+    assert code == 0
+    assert len(json.loads(out)["fills"][0]) == 5
+    assert len(run("pretraining", "i loved [MASK] minute")[1].splitlines()) == 5
+    for task, arguments, complaint in (
+        ("span", ("a film",), "was asked nothing"),
+        ("masked", ("a film",), "hides nothing"),
+        ("token", ("a film", "--question", "what"), "--question was given to a model for the task 'token'"),
+    ):
+        code, _, error = run(task, *arguments)
+        assert code == 2
+        assert complaint in error

@@ -25,7 +25,7 @@ from transformers.generation import (
 from fathom.errors import DataError, ModelFolderError, SettingsError
 from fathom.families import FAMILIES
 from fathom.inference import generate_tokens, make_settings, stream_tokens
-from fathom.inference.decoding import Answer, CausalDecoder
+from fathom.inference.decoding import CausalDecoder, Draft
 from fathom.inference.generation import BATCH_TOKENS, NEW_TOKENS, WritingModel, plan
 from fathom.inference.sampling import choose_tokens, draw, generator_for, penalise_repetition, restrict
 from fathom.inference.settings import GenerationSettings
@@ -126,7 +126,7 @@ def their_answers(model: PreTrainedModel, prompts: Sequence[Sequence[int]], ends
     return answers
 
 
-def our_answers(model: WritingModel, prompts: Sequence[Sequence[int]], ends: Sequence[int], **how: Any) -> list[Answer]:
+def our_answers(model: WritingModel, prompts: Sequence[Sequence[int]], ends: Sequence[int], **how: Any) -> list[Draft]:
     found = generate_tokens(model, prompts, make_settings(max_new_tokens=NEW, **how), end_ids=ends)
     return [answer for its in found for answer in its]
 

@@ -17,7 +17,7 @@ from fathom.checkpoint import resolve_model
 from fathom.checkpoint.gguf import read_gguf
 from fathom.errors import DataError, SettingsError
 from fathom.inference import Generation, Writer, make_settings
-from fathom.inference.decoding import Answer
+from fathom.inference.decoding import Draft
 from fathom.model import EncoderDecoder, LanguageModel
 from fathom.text import Tokenizer, train_bpe, train_unigram, train_wordpiece
 from tests import tiny
@@ -52,7 +52,7 @@ class Script:
         self.place += 1
         return self._logits(len(rows))
 
-    def history(self, answer: Answer) -> list[int]:
+    def history(self, answer: Draft) -> list[int]:
         return answer.both
 
     def _logits(self, rows: int) -> Tensor:

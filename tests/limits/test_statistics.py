@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_1samp
 from sklearn.metrics import brier_score_loss, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from fathom.limits.statistics import (
@@ -21,8 +21,10 @@ from fathom.limits.statistics import (
     calibration_floor,
     class_scores,
     confusion,
+    crossed_interval,
     fit_temperature,
     interval_by_group,
+    mean_interval,
     negative_log_likelihood,
     paired_test,
     reliability_curve,
@@ -267,3 +269,37 @@ def test_accuracy_by_length_finds_the_length_that_fails() -> None:
     found = accuracy_by_length(lengths, lengths < 500, bins=6)
     assert [part.accuracy for part in found] == [1.0] * 5 + [0.0]
     assert [part.n for part in found] == [100] * 6
+
+
+@given(arrays.arrays(np.float64, st.integers(2, 12), elements=st.floats(-5, 5)).filter(lambda values: values.std() > 1e-6))
+def test_mean_interval_is_students(values: np.ndarray) -> None:
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean_interval(values) == pytest.approx((expected.low, expected.high))
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.floats(-1, 1)))
+def test_crossed_interval_holds_the_mean_and_does_not_depend_on_which_side_is_which(values: np.ndarray) -> None:
+    low, high = crossed_interval(values)
+    assert low <= values.mean() + 1e-12
+    assert values.mean() <= high + 1e-12
+    assert crossed_interval(values.T) == pytest.approx((low, high))
+
+
+def test_crossed_interval_of_one_row_is_that_of_its_columns() -> None:
+    values = np.array([[1.0, 0.0, 1.0, 1.0, 0.0, 1.0]])
+    assert crossed_interval(values) == pytest.approx(mean_interval(values[0]))
+    assert crossed_interval(np.ones((3, 4))) == (1.0, 1.0)
+
+
+def test_crossed_interval_covers_where_one_side_alone_does_not() -> None:
+    """Tables with a part for each row, a part for each column and a rest: whose mean over all possible tables is 0."""
+    generator = np.random.default_rng(0)
+    crossed, rows, columns = [], [], []
+    for _ in range(600):
+        values = generator.normal(size=(6, 1)) * 0.3 + generator.normal(size=(1, 40)) + generator.normal(size=(6, 40)) * 0.5
+        found = crossed_interval(values), mean_interval(values.mean(axis=1)), mean_interval(values.mean(axis=0))
+        for hits, (low, high) in zip((crossed, rows, columns), found, strict=True):
+            hits.append(low <= 0 <= high)
+    assert 0.93 <= np.mean(crossed) <= 0.98
+    assert np.mean(rows) < 0.88
+    assert np.mean(columns) < 0.93

@@ -162,3 +162,24 @@ def test_texts_in_one_row_are_read_as_if_each_stood_alone(changes: dict[str, obj
     packed = model(torch.cat(texts, dim=1), documents=documents, position_ids=positions)
     alone = torch.cat([model(text) for text in texts], dim=1)
     torch.testing.assert_close(packed, alone, atol=1e-5, rtol=0)
+
+
+def test_checkpointed_activations_keep_less_and_give_the_same_gradient() -> None:
+    kept, gradients = [], []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        model = Transformer(config(depth=4, dropout=0.1))
+        model.checkpoint_activations = checkpointed
+        token_ids, sizes = torch.randint(5, 200, (3, 16)), []
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = model(token_ids).square().mean()
+        kept.append(sum(sizes))
+        loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    assert kept[1] < kept[0] / 3
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))

@@ -161,3 +161,10 @@ def test_masked_refuses_what_means_nothing(changes: dict) -> None:
         replace(MASKED, **changes)
     with pytest.raises(ValueError, match="word_starts"):
         replace(MASKED, whole_words=True).ask(batch([5]))
+
+
+def test_positions_of_a_model_with_a_row_for_padding_count_from_the_next_row() -> None:
+    model = language_model(padding_position=0, pad_id=0)
+    row = batch([12])
+    given = replace(row, position_ids=torch.arange(12)[None], documents=torch.zeros(1, 12, dtype=torch.long))
+    torch.testing.assert_close(answers.read(model, given), answers.read(model, row))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fathom.checkpoint import About, MadeBy, machine, save_model
+from fathom.checkpoint import About, save_model
 from fathom.data import Columns, Example, text_digest
 from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
@@ -211,6 +211,14 @@ def test_no_demonstrations_and_one_demonstration_are_measured_as_far_as_that_goe
     assert any("one demonstration has no labels to shuffle" in sentence for sentence in conclusions(one))
 
 
+def test_labels_that_shuffling_leaves_as_they_are_say_nothing_of_whether_they_matter() -> None:
+    alike = {row: example for row, example in pool().items() if example.label == "good"}
+    found = measure_in_context(predictor(Copier), texts(2), alike, InContextSettings(shots=2, orderings=2))
+    assert found.demonstrated is not None
+    assert found.demonstrated.unchanged == 2
+    assert conclusions(found)[-1] == "shuffling left all labels as they were: whether they matter was not measured"
+
+
 def test_normalising_divides_by_bytes() -> None:
     """Where every token is as likely as any other, one token costs less than two, and less a byte the longer it is."""
     words = {"good": "very noise", "bad": "sun"}
@@ -272,22 +280,12 @@ def language_folder(folder: Path, **options: Any) -> Path:
     tokenizer = vocabulary()
     torch.manual_seed(0)
     fields = {"vocab_size": tokenizer.vocab_size, "causal": True, "segments": 0, "max_length": 512, "initializer_range": 0.2}
-    made_by = MadeBy(
-        command="test",
-        version="0",
-        seed=0,
-        data={},
-        machine=machine(),
-        seconds=0,
-        settings={},
-        metrics={"dev": {}, "facts": {}},
-    )
     save_model(
         folder,
         model=LanguageModel(tiny.config(**fields)).eval(),
         tokenizer=tokenizer,
         about=About(task="causal", max_length=512),
-        made_by=made_by,
+        made_by=tiny.made_by(),
         card="# tiny\n",
         **options,
     )
@@ -339,7 +337,8 @@ def test_evaluating_a_folder_makes_a_record_that_is_json(folder: Path, tmp_path:
     found, record = evaluate_in_context(
         str(folder), str(data), settings, limit=10, on_batch=lambda rows, total: told.append((rows, total))
     )
-    assert sum(rows for rows, _ in told) == found.n * (1 + 2 * 2) == told[0][1]
+    assert found.demonstrated is not None
+    assert sum(rows for rows, _ in told) == found.n * (1 + 2 * 2 - found.demonstrated.unchanged) == told[0][1]
     written = json.loads(json.dumps(record, allow_nan=False))
     assert written["name"] == "model"
     assert written["seen"] is None

@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tokenizers
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import models, normalizers
 
 from fathom.checkpoint import resolve_model
 from fathom.errors import DataError, ModelFolderError, SettingsError
-from fathom.text import LongText, Tokenizer, blank_markup, train_bpe, train_unigram, train_words
+from fathom.text import LongText, Tokenizer, blank_markup, train_bpe, train_unigram, train_wordpiece, train_words
+from fathom.text.splitting import is_han
 from tests import tiny
 
 TEXTS = [
@@ -408,3 +411,80 @@ def test_tokenizer_old_vocabulary_may_hold_any_token(tmp_path: Path) -> None:
     loaded = Tokenizer.load(tmp_path)
     assert loaded.tokens() == tokens
     assert whole(loaded, "很 film") == [2, 8, 9, 3]
+
+
+# --- all of a text: spelling, words, digest ---
+
+
+def spelled_words(tokenizer: Tokenizer, text: str, **options: bool) -> list[str]:
+    """The tokens of each word, glued together."""
+    found = tokenizer.spell([text], **options)[0]
+    words: list[str] = []
+    for token, starts in zip(map(tokenizer.id_to_token, found.token_ids), found.word_starts, strict=True):
+        if starts:
+            words.append(token)
+        else:
+            words[-1] += token
+    return words
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spelling_is_what_encode_frames(every: dict[str, Tokenizer], kind: str) -> None:
+    tokenizer = every[kind]
+    frame = tokenizer.frame()
+    for text, one in zip(TEXTS, tokenizer.spell(TEXTS), strict=True):
+        if one.token_ids:
+            assert [*frame.before, *one.token_ids, *frame.after] == whole(tokenizer, text)
+            assert one.word_starts[0]
+        assert len(one.token_ids) == len(one.offsets) == len(one.word_starts)
+
+
+def test_spelling_words_start_where_each_kind_of_vocabulary_parts_them(every: dict[str, Tokenizer]) -> None:
+    text = "warm, untold  story"
+    assert [word.replace("##", "") for word in spelled_words(every["wordpiece"], text)][:2] == ["warm", "[UNK]"]
+    assert spelled_words(every["bpe"], text) == ["warm", ",", "Ġuntold", "Ġ", "Ġstory"]
+    assert [word for word in spelled_words(every["unigram"], text) if word != "▁"] == ["▁warm[UNK]", "▁untold", "▁story"]
+    assert spelled_words(every["words"], text) == ["warm", "[UNK]", "[UNK]", "story"]
+
+
+def test_spelling_words_of_a_wordpiece_vocabulary_start_without_hashes(minilm: Tokenizer) -> None:
+    text = "Antidisestablishmentarianism isn't fathomable, is it? 我很好"
+    found = minilm.spell([text])[0]
+    tokens = [minilm.id_to_token(token) for token in found.token_ids]
+    assert found.word_starts == [not token.startswith("##") for token in tokens]
+    assert not all(found.word_starts)
+
+
+def test_spelling_words_start_at_blanks_where_the_vocabulary_takes_a_text_for_one_word() -> None:
+    backend = tokenizers.Tokenizer(models.BPE({"a": 0, "▁": 1, "▁a": 2}, [("▁", "a")]))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    assert Tokenizer(backend, {}).spell(["aa aaa"])[0].word_starts == [True, False, True, False, False]
+    assert Tokenizer(backend, {}).spell([""])[0].word_starts == []
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])
+def test_spelling_chinese_words_are_jiebas(kind: str) -> None:
+    text = "我来到北京清华大学, really good，3.5分"
+    texts = [text, *"我来到北京清华大学分", "really"] * 3
+    tokenizer = {  # of a size at which no token spells two characters
+        "wordpiece": train_wordpiece(texts, vocab_size=100),
+        "bpe": train_bpe(texts, vocab_size=261),
+        "unigram": train_unigram(texts, vocab_size=42),
+    }[kind]
+    found = tokenizer.spell([text], chinese_words=True)[0]
+    places = [start + text[start:end].startswith(" ") for start, end in found.offsets]
+    starts = [place for place, begins in zip(places, found.word_starts, strict=True) if begins]
+    assert "".join(text[place] for place in starts if is_han(text[place])) == "我来北清分"
+    assert 9 in starts  # a sign after a Chinese word does not belong to it
+    alone = [begins for begins, place in zip(tokenizer.spell([text])[0].word_starts, places, strict=True) if place == 11]
+    assert [begins for begins, place in zip(found.word_starts, places, strict=True) if place == 11] == alone
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_digest_stays_through_a_folder_and_differs_between_vocabularies(
+    tmp_path: Path, every: dict[str, Tokenizer], kind: str
+) -> None:
+    every[kind].save(tmp_path)
+    assert Tokenizer.load(tmp_path).digest == every[kind].digest
+    assert every[kind].without_markup().digest != every[kind].digest
+    assert len({tokenizer.digest for tokenizer in every.values()}) == len(every)

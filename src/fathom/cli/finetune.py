@@ -52,7 +52,7 @@ def finetune(
     Example: fathom finetune reviews.csv --text review --label stars --output runs/reviews
     """
     from fathom.pipeline.finetune import finetune as run
-    from fathom.pipeline.settings import read_settings
+    from fathom.pipeline.settings import FinetuneSettings, read_settings
 
     flags = {
         "data": data,
@@ -73,7 +73,7 @@ def finetune(
     }
     from fathom.cli.progress import TrainingProgress
 
-    settings = read_settings(recipe, flags, assign or ())
+    settings = read_settings(FinetuneSettings, recipe, flags, assign or ())
     with TrainingProgress(quiet=json) as progress:
         result = run(
             settings,

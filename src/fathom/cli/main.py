@@ -27,7 +27,7 @@ VERBS = {
     "quickstart": "the whole way on a small real data set and a small real model, offline, in minutes",
     "finetune": "labelled texts and a model (or none) → a classifier",
     "evaluate": "measure a classifier on labelled texts, with intervals",
-    "predict": "label texts, with calibrated confidence",
+    "predict": "label texts, with calibrated confidence; or find what a model was trained to find",
     "generate": "write text from prompts, or talk",
     "tokenizer": "learn a vocabulary from texts",
     "data": "data sets known by name; what a file holds",

@@ -1,11 +1,12 @@
-"""`fathom predict`: labels for texts, from arguments, files or standard input, as they come."""
+"""`fathom predict`: what a model says of texts, from arguments, files or standard input, as they come."""
 
 from __future__ import annotations
 
 import json as json_module
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from fathom.cli.options import Device, Json
 
 if TYPE_CHECKING:
     from fathom.data import Example
-    from fathom.inference import Prediction
+    from fathom.inference import Prediction, Predictor
 
 
 def predict(
@@ -26,12 +27,15 @@ def predict(
     split: Annotated[str | None, typer.Option(help="Which part of the data.")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
     pair: Annotated[str | None, typer.Option(help="The column with second texts.")] = None,
+    question: Annotated[str | None, typer.Option(help="Of a model that finds answers: what each text is asked.")] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Label texts. With --json, one JSON object a line: text, label, confidence, scores, unread.
+    """Answer for texts what the model was trained for. With --json, one JSON object a line.
 
-    `unread` counts the tokens of a text that the model did not see because the text is longer than it reads.
+    A classifier labels: text, label, confidence, scores, unread (the tokens of a text that it did not see because the text is
+    longer than it reads). A tagger gives entities, a model that finds answers the answer to --question, and a model of hidden
+    tokens what it would put in their place.
 
     Example: fathom predict runs/quickstart/model "A joy from start to finish."
 
@@ -55,21 +59,66 @@ def predict(
             say("type a text and press Enter; Ctrl-D ends")
             chunk = 1
         examples = (Example(line) for line in standard_input())
+    answers = _answers(predictor, examples, chunk, question)
     with Bar("answering", total=None, unit="texts", quiet=json or sys.stdout.isatty()) as bar:
-        for prediction in predictor.stream(examples, chunk=chunk):
-            print(_as_json(prediction) if json else _as_text(prediction), flush=chunk == 1)
+        for found, shown in answers:
+            print(json_module.dumps(found, ensure_ascii=False) if json else shown, flush=chunk == 1)
             bar.advance(1)
 
 
-def _as_json(prediction: Prediction) -> str:
-    found = {
+def _answers(
+    predictor: Predictor, examples: Iterator[Example], chunk: int, question: str | None
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each answer as JSON has it and as a person reads it, by what the model is for."""
+    from dataclasses import asdict
+
+    from fathom.errors import SettingsError
+
+    task = predictor.about.task
+    if question is not None and task != "span":
+        raise SettingsError(f"--question was given to a model for the task {task!r}", expected="one that finds answers")
+    if task not in ("token", "span", "masked", "pretraining"):
+        for prediction in predictor.stream(examples, chunk=chunk):
+            yield _as_dict(prediction), _as_text(prediction)
+        return
+    while batch := list(islice(examples, chunk)):
+        texts = [example.text for example in batch]
+        if task != "span" and any(example.pair is not None for example in batch):
+            raise SettingsError(f"second texts were given to a model for the task {task!r}", expected="single texts")
+        if task == "token":
+            for text, entities in zip(texts, predictor.tag(texts), strict=True):
+                lines = [f"{entity.label}  {percent(entity.confidence)}  {entity.text}" for entity in entities]
+                yield {"text": text, "entities": [asdict(entity) for entity in entities]}, "\n".join(lines or ["nothing"])
+        elif task == "span":
+            asked = _questions(batch, question)
+            for text, one, answer in zip(texts, asked, predictor.answer(asked, texts), strict=True):
+                said = "the text does not say" if answer.text is None else answer.text
+                yield {"question": one, "text": text, "answer": asdict(answer)}, f"{percent(answer.confidence)}  {said}"
+        else:
+            for text, places in zip(texts, predictor.fill(texts), strict=True):
+                lines = [f"{percent(fill.probability)}  {fill.token}  {fill.text}" for fills in places for fill in fills]
+                yield {"text": text, "fills": [[asdict(fill) for fill in fills] for fills in places]}, "\n".join(lines)
+
+
+def _questions(batch: list[Example], question: str | None) -> list[str]:
+    """One a text: its own second text, or the same for all."""
+    from fathom.errors import SettingsError
+
+    if question is None and any(example.pair is None for example in batch):
+        raise SettingsError(
+            "this model finds answers in texts, and was asked nothing", expected="--question, or --pair COLUMN with questions"
+        )
+    return [question if example.pair is None else example.pair for example in batch]  # type: ignore[misc]
+
+
+def _as_dict(prediction: Prediction) -> dict[str, Any]:
+    return {
         "text": prediction.text,
         "label": prediction.label,
         "confidence": round(prediction.confidence, 6),
         "scores": {label: round(score, 6) for label, score in prediction.scores.items()},
         "unread": prediction.unread,
     }
-    return json_module.dumps(found, ensure_ascii=False)
 
 
 def _as_text(prediction: Prediction) -> str:

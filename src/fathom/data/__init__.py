@@ -1,23 +1,48 @@
 """Files → batches: readers that stream, splits that share nothing, and batches with little padding."""
 
-from fathom.data.batches import Batch, Epochs, Rows, padding_share, plan_batches, random_padding_share
+from fathom.data.batches import (
+    Batch,
+    ContinuedRows,
+    Epochs,
+    Rows,
+    padding_share,
+    plan_batches,
+    plan_continued,
+    random_padding_share,
+)
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
+from fathom.data.corpus import Corpus, CorpusSettings, Part
+from fathom.data.corpus_building import build_corpus
 from fathom.data.examples import Columns, Example
+from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
+from fathom.data.pairs import Relation, SentencePairs
 from fathom.data.sources import Source, open_file
 from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, text_digest
+from fathom.data.streams import Streams
 from fathom.data.tokenized import TokenizedDataset
 
 __all__ = [
     "Batch",
     "CatalogueEntry",
     "Columns",
+    "ContinuedRows",
+    "Corpus",
+    "CorpusSettings",
+    "DocumentFrame",
+    "EachEpoch",
     "Epochs",
     "Example",
     "Overlap",
+    "PackedRows",
+    "Part",
+    "Relation",
     "Rows",
+    "SentencePairs",
     "Source",
+    "Streams",
     "TokenizedDataset",
     "assign_parts",
+    "build_corpus",
     "entries",
     "normalise_for_matching",
     "open_data",
@@ -25,6 +50,7 @@ __all__ = [
     "overlap",
     "padding_share",
     "plan_batches",
+    "plan_continued",
     "random_padding_share",
     "splits_of",
     "text_digest",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from heapq import heappop, heappush
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ class Batch:
     documents: Tensor | None = None  # (B, L) int64, which of several texts in a row a token belongs to; None: there is one
     position_ids: Tensor | None = None  # (B, L) int64, counted in each of these texts; None: 0, 1, 2, … along the row
     word_starts: Tensor | None = None  # (B, L) booleans, True where a word starts; special tokens are words of their own
+    continues: Tensor | None = None  # (B,) booleans, True where a row goes on where the same row of the batch before ended
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -44,6 +46,16 @@ class Rows(Protocol):
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some of them, by number."""
+        ...
+
+
+@runtime_checkable
+class ContinuedRows(Rows, Protocol):
+    """Rows of texts longer than a row, which are read one after the other, so that a model may remember the ones before."""
+
+    @property
+    def continues(self) -> np.ndarray:
+        """(rows,) booleans, True where a row goes on where the one before it ended."""
         ...
 
 
@@ -95,6 +107,30 @@ def plan_batches(
     if shuffle:
         batches = [batches[place] for place in generator.permutation(len(batches))]
     return batches
+
+
+def plan_continued(continues: np.ndarray, *, rows: int, seed: int = 0, epoch: int = 0) -> list[np.ndarray]:
+    """Row numbers for each batch, so that each row of a batch goes on where the same row of the batch before ended.
+
+    Texts are dealt in random order, each to the place of the batch where the fewest rows are. Places that run out of rows
+    are the last ones: batches shrink at the end, and the other rows stay where they are.
+
+    Args:
+        continues: (rows of all texts,) booleans, True where a row goes on where the one before it ended.
+        rows: of a batch.
+        seed: with `epoch`, decides the order; the same two give the same plan.
+    """
+    starts = np.flatnonzero(~continues)
+    texts = np.split(np.arange(len(continues)), starts[1:]) if len(starts) else []
+    places = [(0, place) for place in range(rows)]  # a heap of (rows so far, place)
+    dealt: list[list[np.ndarray]] = [[] for _ in range(rows)]
+    for number in np.random.default_rng([seed, epoch]).permutation(len(texts)):
+        length, place = heappop(places)
+        dealt[place].append(texts[number])
+        heappush(places, (length + len(texts[number]), place))
+    lanes = sorted((np.concatenate(lane) for lane in dealt if lane), key=len, reverse=True)
+    longest = len(lanes[0]) if lanes else 0
+    return [np.array([lane[step] for lane in lanes if len(lane) > step]) for step in range(longest)]
 
 
 def padding_share(lengths: np.ndarray, plan: Sequence[np.ndarray]) -> float:

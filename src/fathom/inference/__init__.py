@@ -1,5 +1,7 @@
 """Folder → answers; measuring and serving both stand on it."""
 
+from fathom.inference.extraction import Answer, Entity
+from fathom.inference.filling import Fill
 from fathom.inference.generation import generate_tokens, make_settings, stream_tokens
 from fathom.inference.predictor import Prediction, Predictor, pick_device
 from fathom.inference.scoring import text_probabilities, window_logits
@@ -7,6 +9,9 @@ from fathom.inference.settings import GenerationSettings
 from fathom.inference.writer import Generation, Piece, Writer
 
 __all__ = [
+    "Answer",
+    "Entity",
+    "Fill",
     "Generation",
     "GenerationSettings",
     "Piece",

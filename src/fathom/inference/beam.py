@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fathom.inference.decoding import Answer, Decoder, Ending
+from fathom.inference.decoding import Decoder, Draft, Ending
 from fathom.inference.sampling import penalise_repetition, without
 from fathom.inference.settings import GenerationSettings
 
@@ -29,7 +29,7 @@ def beam_search(
     limits: Sequence[int],
     settings: GenerationSettings,
     ending: Ending,
-) -> list[list[Answer]]:
+) -> list[list[Draft]]:
     """For each prompt `settings.samples` answers, the best first.
 
     Args:
@@ -62,7 +62,7 @@ def beam_search(
 
 @dataclass(slots=True)
 class _Beam:
-    answer: Answer
+    answer: Draft
     score: float  # sum of log-probabilities, after the repetition penalty
     row: int  # of the step that it came from
 
@@ -71,7 +71,7 @@ class _Search:
     """The beams of one prompt."""
 
     def __init__(self, prompt_ids: list[int], limit: int, settings: GenerationSettings, ending: Ending) -> None:
-        self.beams = [_Beam(Answer(prompt_ids), 0.0, 0)]
+        self.beams = [_Beam(Draft(prompt_ids), 0.0, 0)]
         self.open = True
         self.seconds = 0.0
         self._ended: list[_Beam] = []
@@ -100,13 +100,13 @@ class _Search:
         self._ended = sorted(self._ended + ended, key=self._value, reverse=True)[:beams]
         self.open = self._may_improve()
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[Draft]:
         """The best ended answers, as many as are asked for."""
         found = [beam.answer for beam in self._ended[: self._settings.samples]]
         return [replace(answer, seconds=self.seconds) for answer in found]
 
-    def _grown(self, before: Answer, token: int, log_probability: float, score: float, row: int) -> _Beam:
-        answer = Answer(before.prompt_ids, [*before.token_ids, token], before.log_probability + log_probability)
+    def _grown(self, before: Draft, token: int, log_probability: float, score: float, row: int) -> _Beam:
+        answer = Draft(before.prompt_ids, [*before.token_ids, token], before.log_probability + log_probability)
         answer.finish = self._ending.of(answer, self._limit)
         return _Beam(answer, score, row)
 

@@ -24,8 +24,8 @@ Finish = Literal["eos", "stop", "length"]  # an ending token, a stop string, no 
 
 
 @dataclass(slots=True)
-class Answer:
-    """What is written behind one prompt; it grows while it is written."""
+class Draft:
+    """An answer to one prompt; it grows while it is written."""
 
     prompt_ids: list[int]
     token_ids: list[int] = field(default_factory=list)  # the ending token included
@@ -44,9 +44,9 @@ class Ending:
     """When an answer is over."""
 
     end_ids: frozenset[int] = frozenset()  # tokens that end it
-    stops: Callable[[Answer], bool] | None = None  # whether it holds a stop string
+    stops: Callable[[Draft], bool] | None = None  # whether it holds a stop string
 
-    def of(self, answer: Answer, limit: int) -> Finish | None:
+    def of(self, answer: Draft, limit: int) -> Finish | None:
         """Why an answer that grew by its last token is over, or None."""
         if answer.token_ids[-1] in self.end_ids:
             return "eos"
@@ -74,7 +74,7 @@ class Decoder(Protocol):
             ModelFolderError: logits that are not numbers.
         """
 
-    def history(self, answer: Answer) -> list[int]:
+    def history(self, answer: Draft) -> list[int]:
         """The tokens that a repetition penalty counts."""
 
 
@@ -109,7 +109,7 @@ class CausalDecoder:
             self._padding = torch.cat([self._padding, torch.zeros_like(tokens, dtype=torch.bool)], dim=1)
         return self._logits(tokens)
 
-    def history(self, answer: Answer) -> list[int]:
+    def history(self, answer: Draft) -> list[int]:
         """Prompt and answer."""
         return answer.both
 
@@ -152,7 +152,7 @@ class TranslationDecoder:
             self._rows = len(rows)
         return self._logits(token_ids)
 
-    def history(self, answer: Answer) -> list[int]:
+    def history(self, answer: Draft) -> list[int]:
         """The answer alone."""
         return answer.token_ids
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fathom.errors import DataError
-from fathom.model import LanguageModel
+from fathom.model import LanguageModel, PretrainingModel
 from fathom.text import Tokenizer
 
 
@@ -28,7 +28,7 @@ class Filler:
         DataError: the vocabulary has no token that hides.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, max_length: int) -> None:
+    def __init__(self, model: LanguageModel | PretrainingModel, tokenizer: Tokenizer, max_length: int) -> None:
         if tokenizer.mask_id is None:
             raise DataError("the vocabulary has no token that hides, such as [MASK]", expected="a masked language model's")
         self.model, self.tokenizer, self.max_length = model.eval(), tokenizer, max_length
@@ -56,7 +56,8 @@ class Filler:
             raise DataError(f"{text[:60]!r} is {encoded.dropped} tokens too long", expected=f"at most {self.max_length} tokens")
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            logits = self.model(torch.tensor([encoded.token_ids], device=device))[0, places].float()
+            scores = self.model(torch.tensor([encoded.token_ids], device=device))
+        logits = (scores[0] if isinstance(scores, tuple) else scores)[0, places].float()
         best = logits.softmax(dim=-1).topk(min(top, logits.shape[-1]))
         filled = list(encoded.token_ids)
         for place, token_ids in zip(places, best.indices.tolist(), strict=True):

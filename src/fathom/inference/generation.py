@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fathom.errors import DataError, SettingsError
 from fathom.inference.beam import beam_search
-from fathom.inference.decoding import Answer, CausalDecoder, Decoder, Ending, TranslationDecoder
+from fathom.inference.decoding import CausalDecoder, Decoder, Draft, Ending, TranslationDecoder
 from fathom.inference.sampling import choose_tokens, generator_for
 from fathom.inference.settings import GenerationSettings
 from fathom.model import EncoderDecoder, LanguageModel
@@ -40,10 +40,9 @@ def make_settings(**values: Any) -> GenerationSettings:
     except ValidationError as error:
         found = [(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
         complaints = "; ".join(f"{name}: {message}" if name else message for name, message in found)
-        raise SettingsError(
-            f"no text can be generated with these settings: {complaints}",
-            expected=f"some of {', '.join(GenerationSettings.model_fields)}",
-        ) from error
+        unknown = any(each["type"] == "extra_forbidden" for each in error.errors())
+        known = f"some of {', '.join(GenerationSettings.model_fields)}" if unknown else None
+        raise SettingsError(f"no text can be generated with these settings: {complaints}", expected=known) from error
 
 
 def generate_tokens(
@@ -52,9 +51,9 @@ def generate_tokens(
     settings: GenerationSettings,
     *,
     end_ids: Iterable[int] = (),
-    stops: Callable[[Answer], bool] | None = None,
+    stops: Callable[[Draft], bool] | None = None,
     precision: Precision = "float32",
-) -> list[list[Answer]]:
+) -> list[list[Draft]]:
     """For each prompt `settings.samples` answers.
 
     Args:
@@ -72,7 +71,7 @@ def generate_tokens(
     """
     ending = Ending(frozenset(end_ids), stops)
     limits = answer_limits(model, prompts, settings)
-    answers: list[list[Answer]] = [[] for _ in prompts]
+    answers: list[list[Draft]] = [[] for _ in prompts]
     longest = model.config.max_length if isinstance(model, LanguageModel) else None
     for numbers in plan(list(map(len, prompts)), limits, settings, longest):
         batch, allowed = [prompts[number] for number in numbers], [limits[number] for number in numbers]
@@ -94,9 +93,9 @@ def stream_tokens(
     settings: GenerationSettings,
     *,
     end_ids: Iterable[int] = (),
-    stops: Callable[[Answer], bool] | None = None,
+    stops: Callable[[Draft], bool] | None = None,
     precision: Precision = "float32",
-) -> Iterator[Answer]:
+) -> Iterator[Draft]:
     """The same for one prompt: its answer, after each token that it gets; the last time, `finish` says why it is over.
 
     Raises:
@@ -110,18 +109,18 @@ def stream_tokens(
     return write(decoder, fresh_answers([prompt], settings), limits, settings, Ending(frozenset(end_ids), stops))
 
 
-def fresh_answers(prompts: Sequence[Sequence[int]], settings: GenerationSettings) -> list[list[Answer]]:
+def fresh_answers(prompts: Sequence[Sequence[int]], settings: GenerationSettings) -> list[list[Draft]]:
     """Answers that have no token yet."""
-    return [[Answer(list(prompt)) for _ in range(settings.samples)] for prompt in prompts]
+    return [[Draft(list(prompt)) for _ in range(settings.samples)] for prompt in prompts]
 
 
 def write(
     decoder: Decoder,
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[Draft]],
     limits: Sequence[int],
     settings: GenerationSettings,
     ending: Ending,
-) -> Iterator[Answer]:
+) -> Iterator[Draft]:
     """Fills fresh answers, greedily or by drawing; yields each one whenever it got a token.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,13 +19,26 @@ from torch import Tensor
 from fathom.checkpoint import About, load_model, resolve_model
 from fathom.data import Example, TokenizedDataset
 from fathom.errors import DataError, SettingsError
+from fathom.inference.extraction import Answer, Entity, Extractor, Tagger
+from fathom.inference.filling import Fill, Filler
 from fathom.inference.generation import make_settings
 from fathom.inference.scoring import text_probabilities, window_logits
 from fathom.inference.writer import Generation, Writer
-from fathom.model import EncoderDecoder, LanguageModel, Model, SequenceClassifier, Task
+from fathom.model import (
+    EncoderDecoder,
+    LanguageModel,
+    Model,
+    PretrainingModel,
+    SequenceClassifier,
+    SpanExtractor,
+    Task,
+    TokenClassifier,
+)
 from fathom.text import Tokenizer
 from fathom.training import autocast
 from fathom.training.precision import Precision
+
+_Kind = TypeVar("_Kind", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +99,7 @@ class Predictor:
         Raises:
             SettingsError: it is for another task.
         """
-        if not isinstance(self.model, SequenceClassifier):
-            raise SettingsError(
-                f"this model is for the task {self.about.task!r}", expected="a classifier of texts", do=_VERBS[self.about.task]
-            )
-        return self.model
+        return self._for("gives each text a class", SequenceClassifier)
 
     @property
     def writer(self) -> Writer:
@@ -100,11 +109,7 @@ class Predictor:
             SettingsError: it is for another task.
         """
         if self.about.task not in _WRITERS or not isinstance(self.model, LanguageModel | EncoderDecoder):
-            raise SettingsError(
-                f"this model is for the task {self.about.task!r} and writes no text",
-                expected="a causal language model, or one that translates",
-                do="use fathom predict" if self.about.task == "sequence" else None,
-            )
+            raise self._other_task("writes text")
         return Writer(self.model, self.tokenizer, end_ids=self.end_ids, precision=self.precision)
 
     def generate(self, prompts: Sequence[str], **settings: Any) -> list[Generation]:
@@ -119,6 +124,46 @@ class Predictor:
             SettingsError: settings that cannot be used, or a model for another task.
         """
         return self.writer.generate(prompts, make_settings(**settings))
+
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """What each text names, in its order. Long texts are read in windows.
+
+        Raises:
+            SettingsError: a model for another task.
+        """
+        model = self._for("tags tokens", TokenClassifier)
+        return Tagger(model, self.tokenizer, self.labels, self.about.max_length).tag(texts)
+
+    def answer(self, questions: Sequence[str], texts: Sequence[str]) -> list[Answer]:
+        """The answer to each question, in the words of its text, or that the text does not say.
+
+        Raises:
+            DataError: not as many texts as questions.
+            SettingsError: a model for another task.
+        """
+        model = self._for("finds answers in texts", SpanExtractor)
+        return Extractor(model, self.tokenizer, self.about.max_length).answer(questions, texts)
+
+    def fill(self, texts: Sequence[str], *, top: int = 5) -> list[list[list[Fill]]]:
+        """For each text and each of its hidden places the likeliest tokens, best first.
+
+        Raises:
+            DataError: a text that hides nothing, or that is too long.
+            SettingsError: a model for another task.
+        """
+        if self.about.task in _WRITERS or not isinstance(self.model, LanguageModel | PretrainingModel):
+            raise self._other_task("fills hidden places")
+        return Filler(self.model, self.tokenizer, self.about.max_length).fill(texts, top=top)
+
+    def _for(self, what: str, kind: type[_Kind]) -> _Kind:
+        if not isinstance(self.model, kind):
+            raise self._other_task(what)
+        return self.model
+
+    def _other_task(self, what: str) -> SettingsError:
+        return SettingsError(
+            f"this model is for the task {self.about.task!r}", expected=f"one that {what}", do=_VERBS[self.about.task]
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -232,8 +277,14 @@ class Predictor:
 
 
 _WRITERS = ("causal", "translation")  # tasks that read as much as the model can
-_VERBS = {task: "fine-tune it first: fathom finetune DATA --model MODEL --output NEW" for task in get_args(Task)} | {
-    "causal": "use fathom generate, or fine-tune it first: fathom finetune DATA --model MODEL --output NEW",
+_VERBS: dict[Task, str] = {  # what a model for each task is asked with
+    "sequence": "use fathom predict",
+    "token": "use fathom predict",
+    "span": "use fathom predict --question",
+    "masked": "use fathom predict with a hidden place in the text, or fine-tune the model: fathom finetune",
+    "pretraining": "use fathom predict with a hidden place in the text, or fine-tune the model: fathom finetune",
+    "causal": "use fathom generate, or fine-tune the model: fathom finetune",
+    "replaced": "fine-tune it: fathom finetune",
     "translation": "use fathom generate",
 }
 

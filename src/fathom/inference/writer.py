@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fathom.errors import DataError, SettingsError
-from fathom.inference.decoding import Answer, Finish
+from fathom.inference.decoding import Draft, Finish
 from fathom.inference.generation import NEW_TOKENS, WritingModel, generate_tokens, stream_tokens
 from fathom.inference.settings import GenerationSettings
 from fathom.model import EncoderDecoder
@@ -129,13 +129,13 @@ class Writer:
         return _Prompt(text, token_ids or sorted(self.end_ids)[:1], min(unread, len(content)))
 
     def _ending(self, settings: GenerationSettings) -> dict[str, Any]:
-        def stops(answer: Answer) -> bool:
+        def stops(answer: Draft) -> bool:
             text = self._text(answer)
             return any(stop in text for stop in settings.stop)
 
         return {"end_ids": self.end_ids, "stops": stops if settings.stop else None, "precision": self.precision}
 
-    def _pieces(self, prompt: _Prompt, answers: Iterator[Answer], settings: GenerationSettings) -> Iterator[Piece]:
+    def _pieces(self, prompt: _Prompt, answers: Iterator[Draft], settings: GenerationSettings) -> Iterator[Piece]:
         stream, shown = TextStream(self.tokenizer), 0
         context = self._context(prompt.token_ids)
         start = len(self.tokenizer.decode(context))
@@ -152,7 +152,7 @@ class Writer:
                 yield Piece(written[shown:certain], None)
                 shown = certain
 
-    def _text(self, answer: Answer) -> str:
+    def _text(self, answer: Draft) -> str:
         """What an answer says, spelled as behind its prompt: alone, some vocabularies drop the blank of its first word."""
         token_ids = answer.token_ids[:-1] if answer.finish == "eos" else answer.token_ids
         context = self._context(answer.prompt_ids)
@@ -162,7 +162,7 @@ class Writer:
     def _context(self, prompt_ids: list[int]) -> list[int]:
         return [] if isinstance(self.model, EncoderDecoder) else prompt_ids[-_CONTEXT:]
 
-    def _generation(self, prompt: _Prompt, answer: Answer, settings: GenerationSettings) -> Generation:
+    def _generation(self, prompt: _Prompt, answer: Draft, settings: GenerationSettings) -> Generation:
         assert answer.finish is not None
         text = self._text(answer)
         ends = [place for stop in settings.stop if (place := text.find(stop)) >= 0]

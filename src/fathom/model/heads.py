@@ -262,9 +262,17 @@ class ReplacedTokenDetector(nn.Module):
         for part in (self.layer, self.detector):
             initialise(part, config.initializer_range)
 
-    def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        documents: Tensor | None = None,
+    ) -> Tensor:
         """(B, L) token ids -> (B, L) logits; arguments as for `Transformer.hidden_states`."""
-        hidden = self.transformer(token_ids, padding_mask, segment_ids)
+        hidden = self.transformer(token_ids, padding_mask, segment_ids, position_ids=position_ids, documents=documents)
         logits: Tensor = self.detector(self.layer(hidden))
         return logits[..., 0]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from fathom.model.attention import View
 from fathom.model.block import Block
@@ -44,6 +46,7 @@ class Transformer(nn.Module):
         if self.query_start is not None:
             nn.init.normal_(self.query_start, std=config.initializer_range)
         initialise(self, config.initializer_range)
+        self.checkpoint_activations = False  # keep what goes into a block instead of all it makes, and run it again backwards
 
     @property
     def token_table(self) -> Tensor:
@@ -138,7 +141,8 @@ class Transformer(nn.Module):
                     sequence = hidden if sequence is None else sequence
                     view = view.rows(token_ids.new_zeros(len(token_ids), 1))
                     hidden = hidden[:, :1]
-                hidden = self.blocks[block](
+                hidden = self._run(
+                    block,
                     hidden,
                     sequence,
                     view=view,
@@ -171,8 +175,9 @@ class Transformer(nn.Module):
             token_ids: (B, L).
             targets: (B, T) positions to know about. One that sees nothing, memory neither, gets an average over all
                 tokens, its own included, as in the paper's code: guess none that comes first in its order.
-            visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation.
-            memory: as for `hidden_states`; visible to all.
+            visible: (B, L, L) booleans, True where a query may see a key: those before it in the order of factorisation. Of
+                shape (B, L, M + L), they also say which of M remembered tokens each query sees; otherwise it sees them all.
+            memory: as for `hidden_states`.
 
         Returns:
             (B, T, D) final states of the query stream, and all states of the content stream.
@@ -188,19 +193,28 @@ class Transformer(nn.Module):
         content = self.embeddings(token_ids, position_ids, segment_ids)
         query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
         shown = Visibility(visible[:, None])
+        shown = shown if visible.shape[2] > length else shown.after(remembered)
         if padding_mask is not None:
-            shown = shown & Visibility.padding(padding_mask)
+            shown = shown & Visibility.padding(padding_mask).after(remembered)
         relation = relate(self.config.width, length, remembered, segment_ids, token_ids.device)
-        itself = Visibility.itself(length, length, token_ids.device)
-        content_view = View((shown | itself).after(remembered).score_bias(content.dtype), relation=relation)
-        query_view = View(shown.after(remembered).score_bias(content.dtype), relation=relation).rows(targets)
+        itself = Visibility.itself(length, remembered + length, token_ids.device)
+        content_view = View((shown | itself).score_bias(content.dtype), relation=relation)
+        query_view = View(shown.score_bias(content.dtype), relation=relation).rows(targets)
         states = [content]
         for number, block in enumerate(block for step in self.config.block_order for block in step):
             sequence = torch.cat([memory[number], content], dim=1) if memory else content
-            query = self.blocks[block](query, sequence, view=query_view)
-            content = self.blocks[block](content, sequence, view=content_view)
+            query = self._run(block, query, sequence, view=query_view)
+            content = self._run(block, content, sequence, view=content_view)
             states.append(content)
         return self.final_norm(query), states
+
+    def _run(self, block: int, hidden: Tensor, sequence: Tensor | None, **others: Any) -> Tensor:
+        """One block; its dropout falls the same way when it is run again (Chen et al. 2016, 1604.06174)."""
+        if self.checkpoint_activations and torch.is_grad_enabled() and others.get("cache") is None:
+            again: Tensor = checkpoint(self.blocks[block], hidden, sequence, use_reentrant=False, **others)
+            return again
+        output: Tensor = self.blocks[block](hidden, sequence, **others)
+        return output
 
     def _position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int) -> Tensor:
         """(1, L), or (B, L) where they depend on what is padding."""

@@ -3,23 +3,34 @@
 from fathom.objectives.answers import Answers, OnePass, Question
 from fathom.objectives.causal import CausalLanguage
 from fathom.objectives.classification import Classification
+from fathom.objectives.held_out import HeldOut, TokenCounts, measure
 from fathom.objectives.masked import MaskedLanguage
 from fathom.objectives.mixture import Mixture
 from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
-from fathom.objectives.objective import Objective
+from fathom.objectives.objective import Objective, Remembering
+from fathom.objectives.permutation import PermutationLanguage
+from fathom.objectives.replaced import GeneratorAndDetector, ReplacedTokens, generator_config
 from fathom.objectives.sentence_order import SentenceOrder
 
 __all__ = [
     "Answers",
     "CausalLanguage",
     "Classification",
+    "GeneratorAndDetector",
+    "HeldOut",
     "MaskedLanguage",
     "Mixture",
     "NextSentence",
     "Objective",
     "OnePass",
+    "PermutationLanguage",
     "Question",
+    "Remembering",
+    "ReplacedTokens",
     "SentenceOrder",
+    "TokenCounts",
     "TopicBaseline",
+    "generator_config",
+    "measure",
     "topic_baseline",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from fathom.data import Batch
-from fathom.model import LanguageModel, PretrainingModel
+from fathom.model import LanguageModel, PretrainingModel, TransformerConfig
 
+About = Literal["token", "relation", "replaced"]
 SCORES = 2**26  # numbers in a table of scores; 256 MiB of them, and as many again for their gradient
 
 
@@ -27,9 +29,10 @@ SCORES = 2**26  # numbers in a table of scores; 256 MiB of them, and as many aga
 class Question:
     """N things to say about a batch."""
 
+    about: About
     batch: Batch  # what the model reads
     rows: Tensor  # (N,) int64, the row that each is about
-    columns: Tensor  # (N,) int64, and the place in it
+    columns: Tensor  # (N,) int64, and the place in it; 0 where it is about the whole row
     right: Tensor  # (N,) int64, the right answers: token ids or labels
 
 
@@ -73,23 +76,31 @@ class OnePass(ABC):
 def read(model: nn.Module, batch: Batch) -> Tensor:
     """(B, L, D) final states of a batch, in which several texts in a row do not see each other."""
     assert isinstance(model, LanguageModel | PretrainingModel), type(model)
-    positions, before = batch.position_ids, model.config.padding_position
-    if positions is not None and before is not None:  # real tokens count from the row after the one for padding
-        positions = positions + before + 1
     states: Tensor = model.transformer(
-        batch.token_ids, batch.padding_mask, batch.segment_ids, position_ids=positions, documents=batch.documents
+        batch.token_ids,
+        batch.padding_mask,
+        batch.segment_ids,
+        position_ids=positions_of(batch, model.config),
+        documents=batch.documents,
     )
     return states
+
+
+def positions_of(batch: Batch, config: TransformerConfig) -> Tensor | None:
+    """(B, L) rows of a model's table of positions, where the batch says where its tokens stand."""
+    if batch.position_ids is None or config.padding_position is None:
+        return batch.position_ids
+    return batch.position_ids + config.padding_position + 1  # real tokens count from the row after the one for padding
 
 
 def answer_tokens(model: nn.Module, states: Tensor, question: Question) -> Answers:
     """Which token stands at each place that was asked for, by the model's scores for its vocabulary.
 
     Args:
-        states: (B, L, D).
+        states: (N, D), one an answer.
     """
     assert isinstance(model, LanguageModel | PretrainingModel), type(model)
-    return score(question, states[question.rows, question.columns], model.logits, classes=model.config.vocab_size)
+    return score(question, states, model.logits, classes=model.config.vocab_size)
 
 
 def score(question: Question, states: Tensor, logits: Callable[[Tensor], Tensor], *, classes: int) -> Answers:

@@ -26,7 +26,7 @@ class CausalLanguage(OnePass):
         if batch.documents is not None:
             asked = asked & (batch.documents[:, :-1] == batch.documents[:, 1:])
         rows, columns = asked.nonzero(as_tuple=True)
-        return Question(batch, rows, columns, batch.token_ids[rows, columns + 1])
+        return Question("token", batch, rows, columns + 1, batch.token_ids[rows, columns + 1])
 
     def answer(self, model: nn.Module, states: Tensor, question: Question) -> Answers:
         """Scores for the vocabulary where a token follows.
@@ -36,4 +36,4 @@ class CausalLanguage(OnePass):
         """
         if not (isinstance(model, LanguageModel) and model.config.causal):
             raise ValueError(f"{type(model).__name__} sees the next token; expected a causal LanguageModel")
-        return answer_tokens(model, states, question)
+        return answer_tokens(model, states[question.rows, question.columns - 1], question)

@@ -69,11 +69,11 @@ class MaskedLanguage(OnePass):
         put_in = self._ordinary_ids[drawn].to(device)
         shown = torch.where(fate < self.masked, self.mask_id, torch.where(fate < self.masked + self.random, put_in, right))
         token_ids = batch.token_ids.index_put((rows, columns), shown)
-        return Question(replace(batch, token_ids=token_ids), rows, columns, right)
+        return Question("token", replace(batch, token_ids=token_ids), rows, columns, right)
 
     def answer(self, model: nn.Module, states: Tensor, question: Question) -> Answers:
         """Scores for the vocabulary at the selected tokens."""
-        return answer_tokens(model, states, question)
+        return answer_tokens(model, states[question.rows, question.columns], question)
 
     def select(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """(B, L) booleans. Words are taken in random order until they hold the wanted number of tokens; the word that would

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -14,4 +14,21 @@ class Objective(Protocol):
 
     def losses(self, model: nn.Module, batch: Batch) -> Tensor:
         """(B,) losses in nats, one an example, so that a loss that is not finite can be traced to its text."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Objective, Protocol):
+    """An objective that holds something from batch to batch, which then belongs to a run's state."""
+
+    def forget(self) -> None:
+        """Holds nothing any more, as when an epoch starts."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What it holds, by name."""
+        ...
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Takes back what `state` gave."""
         ...

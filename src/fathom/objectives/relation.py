@@ -25,7 +25,7 @@ class Relation(OnePass):
         if batch.labels is None:
             raise ValueError("the batch has no labels; the relation of two texts needs one a pair")
         rows = torch.arange(len(batch.labels), device=batch.labels.device)
-        return Question(batch, rows, torch.zeros_like(rows), batch.labels)
+        return Question("relation", batch, rows, torch.zeros_like(rows), batch.labels)
 
     def answer(self, model: nn.Module, states: Tensor, question: Question) -> Answers:
         """Two scores a row."""

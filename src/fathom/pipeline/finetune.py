@@ -9,10 +9,7 @@ chooses the best weights and fits the temperature; no test text is ever read her
 from __future__ import annotations
 
 import hashlib
-import json
-import platform
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-import fathom
-from fathom.checkpoint import About, MadeBy, load_model, machine, resolve_model, save_model, source_commit
+from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import model_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
@@ -36,17 +32,16 @@ from fathom.data import (
 )
 from fathom.data import padding_share as share_of_padding
 from fathom.data.description import add_to_hash
-from fathom.errors import DataError, FathomError, SettingsError
-from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
+from fathom.errors import DataError, SettingsError
+from fathom.folders import machine_errors, sha256_of_file
 from fathom.inference import Predictor, pick_device, text_probabilities, window_logits
 from fathom.limits.statistics import fit_temperature, negative_log_likelihood
 from fathom.model import SequenceClassifier
 from fathom.objectives import Classification
+from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
-from fathom.pipeline.vocabulary import learn_vocabulary
-from fathom.text import Tokenizer, blank_markup, read_vectors
-from fathom.text.tokenizer import TOKENIZER
+from fathom.text import Tokenizer, read_vectors
 from fathom.training import Listener, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
@@ -105,17 +100,7 @@ def finetune(
     listener = listener or SilentListener()
     if tensorboard:
         listener = TensorBoardListener(listener, output.with_name(output.name + ".events"))
-    refuse_existing(output, overwrite=overwrite)
-    partial = output.with_name(output.name + ".partial")
-    if partial.exists() and not resume:
-        if any((partial / "checkpoints").glob("step-*")) and not overwrite:
-            raise FathomError(
-                f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
-            )
-        shutil.rmtree(partial)
-    with machine_errors(output):
-        partial.mkdir(parents=True, exist_ok=True)
-
+    partial = begin_run(output, resume=resume, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     listener.on_message("reading the data")
     if train_examples is None:
@@ -155,7 +140,7 @@ def finetune(
         train_set,
         settings.training,
         folder=partial,
-        fingerprint=_fingerprint(settings, parts, parents),
+        fingerprint=run_fingerprint(settings, parts.facts, parents),
         evaluate=_evaluator(dev_set, settings),
         resume=resume,
         listener=listener,
@@ -165,22 +150,14 @@ def finetune(
     temperature = fit_temperature(logits, _text_labels(dev_set), dev_set.example_of)
     about = about.model_copy(update={"temperature": temperature})
     chosen = max(result.evaluations, key=lambda entry: entry["score"])
-    made_by = MadeBy(
-        command=command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        version=fathom.__version__,
-        commit=commit,
+    made_by = run_record(
+        settings,
+        result,
         seed=settings.training.seed,
         data={name: facts[f"{name}_sha256"] for name in ("train", "dev")},
-        machine=machine(),
-        seconds=round(result.seconds, 1),
-        settings=settings.model_dump(mode="json"),
-        metrics={
-            "dev": chosen,
-            "steps": result.steps,
-            "tokens": result.tokens,
-            "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
-            "facts": facts,
-        },
+        commit=commit,
+        command=command,
+        metrics={"dev": chosen, "facts": facts},
     )
     metrics = (partial / METRICS).read_text(encoding="utf-8")
     with machine_errors(output):
@@ -256,17 +233,6 @@ class _Selection:
         return (example for example, taken in zip(self.examples, self.chosen, strict=True) if taken)
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """The texts of re-iterable examples, without their HTML tags if so asked."""
-
-    examples: Iterable[Example]
-    markup: bool
-
-    def __iter__(self) -> Iterator[str]:
-        return (example.text if self.markup else blank_markup(example.text) for example in self.examples)
-
-
 def _part_facts(train_part: Iterable[Example], dev_part: Iterable[Example]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, part in (("train", train_part), ("dev", dev_part)):
@@ -299,19 +265,13 @@ def _start_from_scratch(
 ) -> tuple[SequenceClassifier, Tokenizer, dict[str, str], list[str]]:
     vocabulary = settings.vocabulary or VocabularySettings()
     architecture = settings.architecture or ArchitectureSettings()
-    if not learned.is_dir():  # a resumed run reads the one that it began with
-        tokenizer = learn_vocabulary(vocabulary, _Texts(parts.train, markup=settings.markup))
-        with write_folder(learned) as folder:
-            (tokenizer if settings.markup else tokenizer.without_markup()).save(folder)
-    verify_folder(learned)
-    tokenizer = Tokenizer.load(learned)
+    texts = Texts(parts.train, markup=settings.markup)
+    tokenizer, parents, note = run_vocabulary(vocabulary, texts, learned, markup=settings.markup)
     config = architecture.config(
         vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, max_length=settings.max_length, **settings.dropout.fields()
     )
     model = SequenceClassifier(config, len(parts.labels))
-    origin = f"kind {vocabulary.kind}" if vocabulary.folder is None else f"from {vocabulary.folder}"
-    notes = [f"a vocabulary of {tokenizer.vocab_size:,} entries, {origin}"]
-    parents = {"vocabulary": sha256_of_file(learned / TOKENIZER)}
+    notes = [note]
     if vocabulary.vectors is not None:
         vectors = read_vectors(vocabulary.vectors, tokenizer)
         if vectors.matrix.shape[1] != config.width:
@@ -370,11 +330,3 @@ def _describe(facts: dict[str, Any]) -> str:
         f"{facts['truncated_share']:.1%} are longer than the model reads; padding {facts['padding_share']:.1%} "
         f"(random batches: {facts['padding_share_of_random_batches']:.1%})"
     )
-
-
-def _fingerprint(settings: FinetuneSettings, parts: Parts, parents: dict[str, str]) -> str:
-    """Of everything that decides the run's numbers."""
-    dumped = settings.model_dump(mode="json")
-    del dumped["training"]["checkpoint_minutes"]
-    decisive = [dumped, parts.facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

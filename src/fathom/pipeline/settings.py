@@ -22,6 +22,7 @@ from fathom.model.config import TRAINING_ONLY
 from fathom.training import TrainingSettings
 
 SCRATCH = "scratch"
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class _Closed(BaseModel):
@@ -171,10 +172,43 @@ class FinetuneSettings(_Closed):
         return self
 
 
-def read_settings(recipe: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str] = ()) -> FinetuneSettings:
+class PretrainSettings(_Closed):
+    """One pre-training run, from documents to model folder."""
+
+    data: str | None = Field(default=None, description="a name, a path or hf:owner/name; one document a row")
+    split: str | None = Field(default=None, description="which part of the data")
+    columns: ColumnSettings = ColumnSettings()
+    model: str = Field(default=SCRATCH, description="a name, a folder, hf:owner/name, or scratch")
+    vocabulary: VocabularySettings | None = Field(default=None, description="models from scratch only")
+    architecture: ArchitectureSettings | None = Field(default=None, description="models from scratch only")
+    objective: Literal["masked", "masked+next", "masked+order", "causal"] = Field(
+        default="masked",
+        description="hidden tokens; with next sentence (BERT) or sentence order (ALBERT); or the next token",
+    )
+    mask_rate: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are hidden")
+    whole_words: bool = Field(default=False, description="hide words, not tokens; Chinese ones as jieba finds them")
+    max_length: int = Field(default=128, ge=8, description="tokens in a row")
+    language: str = Field(default="en", description="how sentences and words are found (spaCy's code; zh)")
+    markup: bool = Field(default=True, description="false: HTML tags count as blanks, in training and ever after")
+    held_out: float = Field(default=0.01, gt=0, lt=0.5, description="share of the documents that are only measured on")
+    against: str | None = Field(default=None, description="DATA whose texts are looked for in the corpus before training")
+    dropout: DropoutSettings = DropoutSettings()
+    training: TrainingSettings = TrainingSettings(epochs=1, learning_rate=5e-4, batch_rows=None, weight_decay=0.01)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PretrainSettings:
+        if self.model != SCRATCH and (self.vocabulary is not None or self.architecture is not None):
+            raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
+        return self
+
+
+def read_settings(
+    schema: type[Settings], recipe: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str] = ()
+) -> Settings:
     """A recipe, then flags, then `key.sub=value` assignments, each over the one before.
 
     Args:
+        schema: what is run.
         recipe: a YAML file, or None.
         overrides: nested values by name; those that are None are left out.
         assignments: texts such as "training.epochs=2", the value in YAML.
@@ -192,11 +226,11 @@ def read_settings(recipe: Path | None, overrides: Mapping[str, Any], assignments
         for name in reversed(path.split(".")):
             nested = {name: nested}
         _merge(values, nested)
-    return validate_settings(values)
+    return _validated(schema, values, "the names and ranges that the verb's --help and recipes/ show")
 
 
 def validate_settings(values: Mapping[str, Any]) -> FinetuneSettings:
-    """Nested names and values as settings.
+    """Nested names and values as settings of a fine-tuning run.
 
     Raises:
         SettingsError: an unknown key or a value out of range; all complaints at once.
@@ -207,9 +241,6 @@ def validate_settings(values: Mapping[str, Any]) -> FinetuneSettings:
 def read_vocabulary_settings(values: Mapping[str, Any]) -> VocabularySettings:
     """Names and values as settings; errors as for `validate_settings`."""
     return _validated(VocabularySettings, values, "the names and ranges that `fathom tokenizer --help` shows")
-
-
-Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def _validated(schema: type[Settings], values: Mapping[str, Any], expected: str) -> Settings:

@@ -45,6 +45,11 @@ def make_splitter(language: str) -> Splitter:
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
+def is_han(character: str) -> bool:
+    """Whether it is one of the characters that Chinese is written with."""
+    return _HAN.match(character) is not None
+
+
 def mostly_chinese(texts: Iterable[str]) -> bool:
     """Whether at least half of the words of these texts are Chinese; every Chinese character counts as a word.
 
@@ -54,7 +59,7 @@ def mostly_chinese(texts: Iterable[str]) -> bool:
     for text in texts:
         for word in re.findall(WORD, text):
             words += 1
-            chinese += _HAN.match(word) is not None
+            chinese += is_han(word)
     return words > 0 and 2 * chinese >= words
 
 

@@ -8,6 +8,7 @@ tokenizer.json is a standard WordLevel one, and tokenizer_config.json says how w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import tokenizers
 from tokenizers import normalizers
 
 from fathom.errors import DataError, ModelFolderError, SettingsError
-from fathom.text.splitting import make_splitter
+from fathom.text.splitting import is_han, make_splitter
 
 LongText = Literal["head", "head+tail", "windows"]
 
@@ -53,8 +54,17 @@ class Encoded:
     second: tuple[int, int] | None = None  # of a pair: where its second text starts and ends, in tokens
 
 
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """All of a text, without special tokens."""
+
+    token_ids: list[int]
+    offsets: list[tuple[int, int]]  # characters of each token in its text
+    word_starts: list[bool]  # whether each token is the first of a word
+
+
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """The special tokens around one text, or around and between two, with their segments."""
 
     before: list[int]
@@ -185,6 +195,41 @@ class Tokenizer:
         """
         return self._content([text], offsets=False)[0].ids
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides which ids a text gets; the same after saving and loading.
+
+        Scores of pieces count to six digits: the library changes the last ones when it reads them.
+        """
+        backend = json.loads(self._backend.to_str(), parse_float=lambda digits: f"{float(digits):.6g}")
+        return hashlib.sha256(json.dumps([backend, self._words], sort_keys=True).encode()).hexdigest()
+
+    def frame(self, *, pair: bool = False) -> Frame:
+        """The special tokens that `encode` puts around a text, or around and between two."""
+        return self._frames[pair]
+
+    def spell(self, texts: Sequence[str], *, chinese_words: bool = False) -> list[Spelled]:
+        """All tokens of each text, where they stand, and where words start.
+
+        A word is what the vocabulary's own rules take for one before they cut it into pieces: BERT's are letters between
+        blanks, a sign, a Chinese character; GPT-2's have the blank before them; those of SentencePiece start with "▁".
+
+        Args:
+            chinese_words: in Chinese text, words are those that jieba finds.
+
+        Raises:
+            MissingExtraError: jieba is wanted and not installed.
+        """
+        if self._words is not None:
+            found = self._content(texts, offsets=True)
+            return [Spelled(content.ids, content.offsets or [], [True] * len(content.ids)) for content in found]
+        texts = [whole_text(text) for text in texts]
+        encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+        spelled = [Spelled(one.ids, one.offsets, _word_starts(one.tokens, one.word_ids)) for one in encodings]
+        if chinese_words:
+            spelled = [_with_chinese_words(text, one) for text, one in zip(texts, spelled, strict=True)]
+        return spelled
+
     def without_markup(self) -> Tokenizer:
         """The same tokenizer, blind to HTML tags: "<br />" counts as a blank. Saved with it, in standard form."""
         strip = normalizers.Replace(tokenizers.Regex(_MARKUP), " ")
@@ -264,7 +309,7 @@ class Tokenizer:
             return text
         return blank_markup(text)
 
-    def _windows(self, content: _Content, frame: _Frame, budget: int, long_text: LongText, stride: int) -> list[Encoded]:
+    def _windows(self, content: _Content, frame: Frame, budget: int, long_text: LongText, stride: int) -> list[Encoded]:
         length = len(content.ids)
         if length <= budget:
             return [self._framed(content, frame, dropped=0)]
@@ -273,7 +318,7 @@ class Tokenizer:
             return [self._framed(content.part(start, start + budget), frame, dropped=0) for start in starts]
         return [self._framed(content.shortened(budget, long_text), frame, dropped=length - budget)]
 
-    def _framed(self, content: _Content, frame: _Frame, dropped: int) -> Encoded:
+    def _framed(self, content: _Content, frame: Frame, dropped: int) -> Encoded:
         ids = [*frame.before, *content.ids, *frame.after]
         places = None
         if content.offsets is not None:
@@ -283,7 +328,7 @@ class Tokenizer:
             places = None if places is None else [(0, 0)]
         return Encoded(ids, None, places, dropped)
 
-    def _pair(self, first: _Content, second: _Content, frame: _Frame, budget: int, long_text: LongText) -> Encoded:
+    def _pair(self, first: _Content, second: _Content, frame: Frame, budget: int, long_text: LongText) -> Encoded:
         length = len(first.ids) + len(second.ids)
         longer, shorter = max(len(first.ids), len(second.ids)), min(len(first.ids), len(second.ids))
         if length > budget:  # the longer one gives way until both are equally long
@@ -307,18 +352,18 @@ class Tokenizer:
         token = _content(self._config.get(role))
         return None if token is None else self._backend.token_to_id(token)
 
-    def _frame(self, *, pair: bool) -> _Frame:
+    def _frame(self, *, pair: bool) -> Frame:
         """What the vocabulary's own template puts around text, found by encoding a letter."""
         letter = [] if self._words is not None else self._backend.encode("a", add_special_tokens=False).ids
         if not letter:
             separator = [self.separator_id] if self.separator_id is not None and pair else []
-            return _Frame([], separator, [], (0, 0, 0, 0, 0))
+            return Frame([], separator, [], (0, 0, 0, 0, 0))
         framed = self._backend.encode("a", "a") if pair else self._backend.encode("a")
         ids, segments, size = framed.ids, framed.type_ids, len(letter)
         places = [i for i in range(len(ids) - size + 1) if ids[i : i + size] == letter]
         first, last = places[0], places[-1]
         if not pair:
-            return _Frame(ids[:first], [], ids[first + size :], (0, 0, 0, 0, 0))
+            return Frame(ids[:first], [], ids[first + size :], (0, 0, 0, 0, 0))
         between = slice(first + size, last)
         kinds = (
             segments[0] if first else 0,
@@ -327,7 +372,7 @@ class Tokenizer:
             segments[last],
             segments[-1],
         )
-        return _Frame(ids[:first], ids[between], ids[last + size :], kinds)
+        return Frame(ids[:first], ids[between], ids[last + size :], kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +396,27 @@ class _Content:
         start, end = self.part(0, head), self.part(length - (size - head), length)
         offsets = None if start.offsets is None or end.offsets is None else start.offsets + end.offsets
         return _Content(start.ids + end.ids, offsets)
+
+
+def _word_starts(tokens: list[str], words: list[int | None]) -> list[bool]:
+    """Where the number of the word changes; or a blank begins, for vocabularies that take a whole text for one word."""
+    before = [None, *words][: len(words)]
+    return [
+        word != last or token.startswith(("▁", "Ġ")) or place == 0
+        for place, (token, word, last) in enumerate(zip(tokens, words, before, strict=True))
+    ]
+
+
+def _with_chinese_words(text: str, spelled: Spelled) -> Spelled:
+    """Beside a Chinese character, a token starts a word where jieba says so."""
+    begins = {start for start, _ in make_splitter("zh")(text)}
+    starts, before = list(spelled.word_starts), 0
+    for place, (start, end) in enumerate(spelled.offsets):
+        start += len(text[start:end]) - len(text[start:end].lstrip())  # a blank may belong to its token
+        if any(is_han(sign) for sign in text[max(start - 1, 0) : start + 1]):
+            starts[place] = place == 0 or (start in begins and start >= before)  # several tokens may spell one character
+        before = end
+    return Spelled(spelled.token_ids, spelled.offsets, starts)
 
 
 def blank_markup(text: str) -> str:

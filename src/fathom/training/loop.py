@@ -1,7 +1,7 @@
 """The training loop. There is one; objectives, data and schedules are handed in.
 
     for each update:   evaluate on the dev part if it is time, checkpoint if it is time, stop if asked
-                       loss of every example → finite? → gradient → finite? → clip → rate → AdamW
+                       loss of every example → finite? → gradient → finite? → clip → rate → optimizer
 
 Everything random comes from the seed: fresh weights and dropout from torch's generator (whose state is checkpointed), the
 order of the texts from (seed, epoch). So a resumed run repeats what an uninterrupted one does, bit for bit.
@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -20,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fathom.data import Batch, Epochs, Rows, plan_batches
+from fathom.data import Batch, ContinuedRows, Epochs, Rows, plan_batches, plan_continued
 from fathom.errors import FathomError, InterruptedRunError
-from fathom.objectives import Objective
+from fathom.model import Transformer
+from fathom.objectives import Objective, Remembering
 from fathom.training.optimizer import make_optimizer
 from fathom.training.precision import autocast
 from fathom.training.schedule import rate_factor
@@ -110,14 +112,18 @@ def train(
     device = next(model.parameters()).device
     plans = _cut([_plan(data.epoch(epoch), settings, epoch) for epoch in range(settings.epochs)], settings.updates)
     total = sum(len(plan) for plan in plans)
+    epoch_starts = set(accumulate((len(plan) for plan in plans), initial=0))
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
     torch.manual_seed(settings.seed)
     optimizer = make_optimizer(model, settings)
+    for part in model.modules():
+        if isinstance(part, Transformer):
+            part.checkpoint_activations = settings.checkpoint_activations
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state, best = RunState(fingerprint), None
     checkpoints = folder / "checkpoints"
     if resume:
-        state, best, damaged = load_checkpoint(checkpoints, fingerprint, model, optimizer)
+        state, best, damaged = load_checkpoint(checkpoints, fingerprint, model, optimizer, objective)
         for sentence in damaged:
             listener.on_message(sentence)
         listener.on_message(f"resumed at update {state.step} of {total}")
@@ -129,7 +135,7 @@ def train(
     def save() -> None:
         nonlocal last_saved
         state.seconds = time.monotonic() - started
-        save_checkpoint(checkpoints, state, model, optimizer, best)
+        save_checkpoint(checkpoints, state, model, optimizer, objective, best)
         last_saved = time.monotonic()
 
     with metrics, stop_requests() as stop_asked:
@@ -159,6 +165,8 @@ def train(
             if time.monotonic() - last_saved > settings.checkpoint_minutes * 60:
                 save()
             model.train()
+            if isinstance(objective, Remembering) and state.step in epoch_starts:
+                objective.forget()
             batches = next(updates)
             rate = _set_rate(optimizer, rate_factor(state.step, total, settings))
             loss = _gradient(model, objective, batches, settings, device, step=state.step + 1)
@@ -181,14 +189,19 @@ def train(
 
 def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[list[np.ndarray]]:
     """The updates of an epoch, each a list of batches, each an array of row numbers."""
-    batches = plan_batches(
-        dataset.lengths,
-        max_tokens=settings.batch_tokens,
-        max_rows=settings.batch_rows,
-        shuffle=True,
-        seed=settings.seed,
-        epoch=epoch,
-    )
+    if isinstance(dataset, ContinuedRows):
+        longest = max(1, int(dataset.lengths.max(initial=1)))
+        rows = max(1, min(settings.batch_tokens // longest, settings.batch_rows or len(dataset.lengths)))
+        batches = plan_continued(dataset.continues, rows=rows, seed=settings.seed, epoch=epoch)
+    else:
+        batches = plan_batches(
+            dataset.lengths,
+            max_tokens=settings.batch_tokens,
+            max_rows=settings.batch_rows,
+            shuffle=True,
+            seed=settings.seed,
+            epoch=epoch,
+        )
     return [batches[start : start + settings.accumulate] for start in range(0, len(batches), settings.accumulate)]
 
 

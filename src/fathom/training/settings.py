@@ -17,13 +17,18 @@ class TrainingSettings(BaseModel):
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
     accumulate: int = Field(default=1, ge=1, description="batches that make one update")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="muon: for the matrices inside the blocks, with AdamW for the rest"
+    )
     learning_rate: float = Field(default=1e-4, gt=0, description="highest rate, reached after warm-up")
     schedule: Literal["linear", "wsd", "constant"] = Field(
         default="linear", description="after warm-up: down to 0, stable then down (wsd), or constant"
     )
     warmup: float = Field(default=0.06, ge=0, lt=1, description="share of the updates that warm up")
     decay: float = Field(default=0.2, gt=0, le=1, description="share of the updates that cool down (wsd only)")
-    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's decay; never on norms and biases")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="share of a weight lost in each update, over the rate; never on norms and biases"
+    )
     layer_decay: float = Field(default=1.0, gt=0, le=1, description="rate of a block over that of the block above it")
     freeze_embeddings: bool = Field(default=False, description="leave the embeddings as they are")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
@@ -32,6 +37,10 @@ class TrainingSettings(BaseModel):
     patience: int | None = Field(default=None, ge=1, description="stop after so many evaluations without a better one")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor is fast at it, float32 elsewhere"
+    )
+    checkpoint_activations: bool = Field(
+        default=False,
+        description="compute blocks again for the gradient instead of keeping what they made: less memory, more time",
     )
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="minutes between checkpoints")
     seed: int = Field(default=0, ge=0, description="decides fresh weights, dropout and the order of the texts")

@@ -1,6 +1,6 @@
 """A training run's whole state in a folder, so that a resumed run is the same run, bit for bit.
 
-    checkpoints/step-00000120/   state.safetensors   weights, AdamW's moments, the random generator
+    checkpoints/step-00000120/   state.safetensors   weights, moments, what the objective holds, the random generator
                                  best.safetensors    the best weights so far
                                  state.json          step, evaluations, settings' fingerprint
                                  SHA256SUMS
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError, SettingsError
 from fathom.folders import verify_folder, write_folder
+from fathom.objectives import Objective, Remembering
 
 KEPT = 2
 
@@ -42,13 +43,20 @@ class RunState:
 
 
 def save_checkpoint(
-    folder: Path, state: RunState, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
+    folder: Path,
+    state: RunState,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    best: dict[str, Tensor] | None,
 ) -> Path:
     """Writes `folder`/step-…, whole or not at all, and removes all but the newest two. Returns the checkpoint's folder."""
     target = folder / f"step-{state.step:08d}"
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    if isinstance(objective, Remembering):
+        tensors |= {f"objective.{name}": tensor for name, tensor in objective.state().items()}
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": t for i, t in enumerate(torch.cuda.get_rng_state_all())}
@@ -65,9 +73,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Objective
 ) -> tuple[RunState, dict[str, Tensor] | None, list[str]]:
-    """Restores the newest whole checkpoint into model and optimizer.
+    """Restores the newest whole checkpoint into model, optimizer and objective.
 
     Returns:
         The run's state, the best weights so far (None before the first evaluation), and a sentence for each damaged
@@ -96,7 +104,7 @@ def load_checkpoint(
                 expected="the command that started it, plus --resume",
                 do="repeat that command, or start anew with another --output",
             )
-        _restore(tensors, model, optimizer)
+        _restore(tensors, model, optimizer, objective)
         return state, best, damaged
     raise ModelFolderError(
         f"{folder} holds no checkpoint that is whole" + "".join(f"\n    {line}" for line in damaged),
@@ -105,7 +113,7 @@ def load_checkpoint(
     )
 
 
-def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer, objective: Objective) -> None:
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -114,6 +122,10 @@ def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.opti
             index, _, key = rest.partition(".")
             moments.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    if isinstance(objective, Remembering):
+        device = next(model.parameters()).device
+        held = {name.removeprefix("objective."): t.to(device) for name, t in tensors.items() if name.startswith("objective.")}
+        objective.restore(held)
     torch.set_rng_state(tensors["random.cpu"])
     cuda = sorted(name for name in tensors if name.startswith("random.cuda."))
     if cuda and torch.cuda.is_available():

@@ -1,0 +1,121 @@
+"""What every training run does around its training: where it lives, which run it is, the vocabulary that it began with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+import fathom
+from fathom.checkpoint import MadeBy, machine
+from fathom.data import Example
+from fathom.errors import FathomError
+from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
+from fathom.pipeline.settings import VocabularySettings
+from fathom.pipeline.vocabulary import learn_vocabulary
+from fathom.text import Tokenizer, blank_markup
+from fathom.text.tokenizer import TOKENIZER
+from fathom.training import TrainingResult
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of re-iterable examples, without their HTML tags if so asked."""
+
+    examples: Iterable[Example]
+    markup: bool
+
+    def __iter__(self) -> Iterator[str]:
+        return (example.text if self.markup else blank_markup(example.text) for example in self.examples)
+
+
+def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
+    """The folder in which a run lives until OUTPUT is written: OUTPUT.partial, empty unless the run is resumed.
+
+    Raises:
+        FathomError: OUTPUT is there, or an interrupted run, and neither `resume` nor `overwrite` says what to do.
+        MachineError: the folder cannot be made.
+    """
+    refuse_existing(output, overwrite=overwrite)
+    partial = output.with_name(output.name + ".partial")
+    if partial.exists() and not resume:
+        if any((partial / "checkpoints").glob("step-*")) and not overwrite:
+            raise FathomError(
+                f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
+            )
+        shutil.rmtree(partial)
+    with machine_errors(output):
+        partial.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def run_vocabulary(
+    settings: VocabularySettings, texts: Iterable[str], learned: Path, *, markup: bool
+) -> tuple[Tokenizer, dict[str, str], str]:
+    """The vocabulary of a model from scratch: learned once, and read again by a resumed run.
+
+    Returns:
+        The tokenizer, its hash as a parent of the model, and a sentence about it.
+    """
+    if not learned.is_dir():
+        tokenizer = learn_vocabulary(settings, texts)
+        with write_folder(learned) as folder:
+            (tokenizer if markup else tokenizer.without_markup()).save(folder)
+    verify_folder(learned)
+    tokenizer = Tokenizer.load(learned)
+    origin = f"kind {settings.kind}" if settings.folder is None else f"from {settings.folder}"
+    parents = {"vocabulary": sha256_of_file(learned / TOKENIZER)}
+    return tokenizer, parents, f"a vocabulary of {tokenizer.vocab_size:,} entries, {origin}"
+
+
+def run_fingerprint(settings: BaseModel, facts: Mapping[str, Any], parents: Mapping[str, str]) -> str:
+    """SHA-256 of everything that decides a run's numbers."""
+    dumped = settings.model_dump(mode="json")
+    del dumped["training"]["checkpoint_minutes"]
+    decisive = [dumped, facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def run_record(
+    settings: BaseModel,
+    result: TrainingResult,
+    *,
+    seed: int,
+    data: dict[str, str],
+    commit: str | None,
+    command: str | None,
+    metrics: Mapping[str, Any],
+) -> MadeBy:
+    """made_by.json of a finished run.
+
+    Args:
+        data: {"train": SHA-256 of what was read, …}.
+        commit: of the code that ran.
+        command: None: this process's own command line.
+        metrics: what was measured beside steps, tokens and speed.
+    """
+    return MadeBy(
+        command=command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        version=fathom.__version__,
+        commit=commit,
+        seed=seed,
+        data=data,
+        machine=machine(),
+        seconds=round(result.seconds, 1),
+        settings=settings.model_dump(mode="json"),
+        metrics={
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
+            **metrics,
+        },
+    )
