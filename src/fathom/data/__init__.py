@@ -13,6 +13,7 @@ from fathom.data.batches import (
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
+from fathom.data.duplicates import Duplicates, SharedPassages, find_duplicates, find_shared_passages
 from fathom.data.examples import Columns, Example
 from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
@@ -29,6 +30,7 @@ __all__ = [
     "Corpus",
     "CorpusSettings",
     "DocumentFrame",
+    "Duplicates",
     "EachEpoch",
     "Epochs",
     "Example",
@@ -38,12 +40,15 @@ __all__ = [
     "Relation",
     "Rows",
     "SentencePairs",
+    "SharedPassages",
     "Source",
     "Streams",
     "TokenizedDataset",
     "assign_parts",
     "build_corpus",
     "entries",
+    "find_duplicates",
+    "find_shared_passages",
     "normalise_for_matching",
     "open_data",
     "open_file",
