@@ -37,7 +37,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "chinese_seen": "On ChnSentiCorp the bag of words counts jieba's words. {n} of the {total} test reviews also stand in "
         "the training part. On the others, over seeds {seeds}, the Transformer is right on {model}, the bag of words on {bag} "
         "(differences: {differences} points); the 95 % interval of the difference lies above 0 with {above} of the "
-        "{all} seeds, below it with {below}, and around it with {around}.",
+        "{all} seeds, below it with {below}, and around it with {around}. These runs used {threads} thread.",
     },
     "zh": {
         "head": "| 数据 | 模型 | 测试正确率（95 % 区间） | 词袋模型 | 差值（百分点） | 训练用时 |",
@@ -55,7 +55,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "预训练过的那个则高 {minilm_gap} 个百分点。均为一个种子的结果。",
         "chinese_seen": "ChnSentiCorp 上的词袋数的是 jieba 分出的词。{total} 条测试评论中有 {n} 条也出现在训练集里。"
         "在其余评论上，种子 {seeds} 的平均正确率，Transformer 为 {model}，词袋为 {bag}（差值依次为 {differences} 个百分点）；"
-        "{all} 个种子中，差值的 95 % 区间全在 0 之上的有 {above} 个，全在 0 之下的有 {below} 个，跨过 0 的有 {around} 个。",
+        "{all} 个种子中，差值的 95 % 区间全在 0 之上的有 {above} 个，全在 0 之下的有 {below} 个，跨过 0 的有 {around} 个。"
+        "这几次运行用了 {threads} 个线程。",
     },
 }
 
@@ -146,6 +147,7 @@ def _without_seen(records: list[dict[str, Any]], words: dict[str, Any]) -> str:
         bag=percent(statistics.mean(beside["without_seen"]["accuracy"] for beside in besides)),
         differences=", ".join(points(beside["paired_without_seen"]["difference"]) for beside in besides),
         all=len(records),
+        threads=records[0]["made_by"]["machine"]["threads"],
         above=above,
         below=below,
         around=len(records) - above - below,

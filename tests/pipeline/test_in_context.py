@@ -211,6 +211,14 @@ def test_no_demonstrations_and_one_demonstration_are_measured_as_far_as_that_goe
     assert any("one demonstration has no labels to shuffle" in sentence for sentence in conclusions(one))
 
 
+def test_labels_that_shuffling_leaves_as_they_are_say_nothing_of_whether_they_matter() -> None:
+    alike = {row: example for row, example in pool().items() if example.label == "good"}
+    found = measure_in_context(predictor(Copier), texts(2), alike, InContextSettings(shots=2, orderings=2))
+    assert found.demonstrated is not None
+    assert found.demonstrated.unchanged == 2
+    assert conclusions(found)[-1] == "shuffling left all labels as they were: whether they matter was not measured"
+
+
 def test_normalising_divides_by_bytes() -> None:
     """Where every token is as likely as any other, one token costs less than two, and less a byte the longer it is."""
     words = {"good": "very noise", "bad": "sun"}
@@ -329,7 +337,8 @@ def test_evaluating_a_folder_makes_a_record_that_is_json(folder: Path, tmp_path:
     found, record = evaluate_in_context(
         str(folder), str(data), settings, limit=10, on_batch=lambda rows, total: told.append((rows, total))
     )
-    assert sum(rows for rows, _ in told) == found.n * (1 + 2 * 2) == told[0][1]
+    assert found.demonstrated is not None
+    assert sum(rows for rows, _ in told) == found.n * (1 + 2 * 2 - found.demonstrated.unchanged) == told[0][1]
     written = json.loads(json.dumps(record, allow_nan=False))
     assert written["name"] == "model"
     assert written["seen"] is None

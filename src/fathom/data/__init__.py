@@ -14,8 +14,11 @@ from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
 from fathom.data.examples import Columns, Example
+from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
+from fathom.data.pairs import Relation, SentencePairs
 from fathom.data.sources import Source, open_file
 from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, text_digest
+from fathom.data.streams import Streams
 from fathom.data.tokenized import TokenizedDataset
 
 __all__ = [
@@ -25,12 +28,18 @@ __all__ = [
     "ContinuedRows",
     "Corpus",
     "CorpusSettings",
+    "DocumentFrame",
+    "EachEpoch",
     "Epochs",
     "Example",
     "Overlap",
+    "PackedRows",
     "Part",
+    "Relation",
     "Rows",
+    "SentencePairs",
     "Source",
+    "Streams",
     "TokenizedDataset",
     "assign_parts",
     "build_corpus",

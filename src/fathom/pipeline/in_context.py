@@ -227,16 +227,17 @@ def measure_in_context(
         shown = [reader.beginning(pool[row]) for row in demonstrations.rows]
         for own in (demonstrations.labels, demonstrations.shuffled_labels)[: settings.conditions]:
             prefixes.append("".join(settings.show(text, words[label]) for text, label in zip(shown, own, strict=True)))
-    longest = max(reader.check(prefix, texts) for prefix in prefixes)
+    different = dict.fromkeys(prefixes)  # shuffling may leave labels as they are
+    longest = max(reader.check(prefix, texts) for prefix in different)
 
     def tell(rows: int) -> None:
         if on_batch is not None:
-            on_batch(rows, len(prefixes) * len(texts))
+            on_batch(rows, len(different) * len(texts))
 
     times = np.bincount(truth, minlength=len(labels))
     majority = int(times.argmax())
-    scores = np.stack([reader.scores(prefix, texts, tell) for prefix in prefixes])  # (prefixes, texts, labels)
-    said = scores.argmax(axis=2)
+    answers_behind = {prefix: reader.scores(prefix, texts, tell).argmax(axis=1) for prefix in different}
+    said = np.stack([answers_behind[prefix] for prefix in prefixes])  # (prefixes, texts)
     right, always = said == truth, truth == majority
     answered = [
         Answered(
@@ -387,6 +388,8 @@ def conclusions(found: InContext) -> list[str]:
     said += _one_label(behind, sum((Counter(ordering.given.said) for ordering in what.orderings), Counter()))
     if what.beyond_shuffled is None:
         return [*said, "one demonstration has no labels to shuffle: whether its label matters was not measured"]
+    if what.unchanged == len(what.orderings):
+        return [*said, "shuffling left all labels as they were: whether they matter was not measured"]
     value, interval = what.beyond_shuffled.value, what.beyond_shuffled.interval
     changed = f"{points(value, interval)} with them as they are, compared with shuffled"
     if interval[0] > 0:
