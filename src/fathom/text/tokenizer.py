@@ -164,6 +164,13 @@ class Tokenizer:
             template = named.get("default")
         return template if isinstance(template, str) else None
 
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Tokens that stand for no text: those with a part to play, and those that the vocabulary marks."""
+        roles = (self.class_id, self.separator_id, self.mask_id, self.bos_id, self.eos_id, self._role("pad_token"))
+        marked = [number for number, token in self._backend.get_added_tokens_decoder().items() if token.special]
+        return tuple(sorted({number for number in (*roles, *marked) if number is not None}))
+
     def token_to_id(self, token: str) -> int | None:
         """The id of a token as the vocabulary spells it."""
         return self._vocabulary.get(token)
