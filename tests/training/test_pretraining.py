@@ -121,3 +121,22 @@ def test_checkpointed_activations_change_no_number(tmp_path: Path, kind: str) ->
     blocks = [part for part in again.modules() if isinstance(part, Transformer)]
     assert blocks
     assert all(part.checkpoint_activations for part in blocks)
+
+
+def test_what_an_objective_remembers_is_forgotten_where_an_epoch_starts_and_nowhere_else(tmp_path: Path) -> None:
+    forgotten = []
+
+    class Counting(PermutationLanguage):
+        seen = 0
+
+        def forget(self) -> None:
+            forgotten.append(self.seen)
+            super().forget()
+
+        def losses(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+            self.seen += 1
+            return super().losses(model, batch)
+
+    counting = Counting(SPECIAL_IDS, memory=16)
+    train(model("permutation"), counting, windows(), SETTINGS, folder=tmp_path, fingerprint="f")
+    assert forgotten == [0, counting.seen / 2]
