@@ -203,7 +203,7 @@ class PretrainSettings(_Closed):
         if self.model != SCRATCH and (self.vocabulary is not None or self.architecture is not None):
             raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
         if self.dropout.token is not None:
-            raise ValueError(f"dropout.token is {self.dropout.token}: whole tokens are dropped from texts that are classified only")
+            raise ValueError(f"dropout.token is {self.dropout.token}: whole tokens are dropped in fine-tuning only")
         return self
 
 
