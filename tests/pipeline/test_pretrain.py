@@ -91,7 +91,7 @@ def test_pretrain_learns(objective: str, documents: Path, tmp_path: Path) -> Non
     training = {"epochs": 30, "batch_tokens": 256, "learning_rate": 1e-2, "batch_rows": None, "evaluations": 1}
     result = run(documents, tmp_path / "base", objective=objective, training=training)
     first, last = result.training.evaluations[0], result.training.evaluations[-1]
-    assert last["loss"] < 0.8 * first["loss"]
+    assert last["loss"] < 0.9 * first["loss"]
     assert result.made_by.metrics["held_out"]["loss"] < result.made_by.metrics["held_out"]["unigram_loss"]
 
 
