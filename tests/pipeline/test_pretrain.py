@@ -116,12 +116,21 @@ class _Stop(SilentListener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("objective", ["masked", "masked+order", "permutation", "replaced"])
+@pytest.mark.parametrize(
+    ("objective", "memory", "optimizer"),
+    [
+        ("masked", 0, "muon"),
+        ("masked+order", 0, "adamw"),
+        ("permutation", 0, "adamw"),
+        ("permutation", 40, "adamw"),
+        ("replaced", 0, "adamw"),
+    ],
+)
 def test_pretrain_resumed_is_bit_for_bit_the_run_that_was_never_stopped(
-    objective: str, documents: Path, tmp_path: Path
+    objective: str, memory: int, optimizer: str, documents: Path, tmp_path: Path
 ) -> None:
-    training = {"epochs": 2, "batch_tokens": 512, "learning_rate": 1e-2, "batch_rows": None}
-    chosen = settings(documents, objective=objective, training=training)
+    training = {"epochs": 2, "batch_tokens": 512, "learning_rate": 1e-2, "batch_rows": None, "optimizer": optimizer}
+    chosen = settings(documents, objective=objective, memory=memory, training=training)
     whole = pretrain(chosen, tmp_path / "whole")
     for after in (1, whole.training.steps // 2 + 1):
         output = tmp_path / f"stopped-{after}"
@@ -154,6 +163,7 @@ def test_pretrain_bad_input_is_said_and_nothing_is_left(
         ((str(documents), "--max-length", "3"), "max_length"),
         ((str(documents), "--objective", "causal", "--set", "architecture.family=bert"), "causal"),
         ((str(documents), "--objective", "permutation", "--set", "architecture.family=bert"), "relative"),
+        ((str(documents), "--set", "memory=8"), "only permutation has one"),
         ((str(documents), "--model", str(tmp_path)), "not a model folder"),
     ):
         found, error = code(*arguments)

@@ -2,12 +2,11 @@
 
 from fathom.data.batches import (
     Batch,
-    ContinuedRows,
     Epochs,
+    OrderedRows,
     Rows,
     padding_share,
     plan_batches,
-    plan_continued,
     random_padding_share,
 )
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
@@ -26,7 +25,6 @@ __all__ = [
     "Batch",
     "CatalogueEntry",
     "Columns",
-    "ContinuedRows",
     "Corpus",
     "CorpusSettings",
     "DocumentFrame",
@@ -34,6 +32,7 @@ __all__ = [
     "EachEpoch",
     "Epochs",
     "Example",
+    "OrderedRows",
     "Overlap",
     "PackedRows",
     "Part",
@@ -55,7 +54,6 @@ __all__ = [
     "overlap",
     "padding_share",
     "plan_batches",
-    "plan_continued",
     "random_padding_share",
     "splits_of",
     "text_digest",

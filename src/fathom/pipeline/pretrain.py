@@ -19,7 +19,19 @@ from torch import nn
 from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import base_card
 from fathom.checkpoint.weights import hash_of_weights
-from fathom.data import Batch, Corpus, CorpusSettings, Part, Rows, Source, build_corpus, open_data, plan_batches
+from fathom.data import (
+    Batch,
+    Corpus,
+    CorpusSettings,
+    OrderedRows,
+    Part,
+    Rows,
+    Source,
+    Streams,
+    build_corpus,
+    open_data,
+    plan_batches,
+)
 from fathom.data.packing import EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
 from fathom.errors import SettingsError
@@ -168,7 +180,7 @@ def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> Objectiv
     if settings.objective == "causal":
         return CausalLanguage()
     if settings.objective == "permutation":
-        return PermutationLanguage(tokenizer.special_ids)
+        return PermutationLanguage(tokenizer.special_ids, memory=settings.memory)
     if tokenizer.mask_id is None:
         raise SettingsError("the vocabulary has no token that hides others, such as [MASK]", expected="one, to hide tokens")
     hidden = {"masked": 1.0, "random": 0.0} if settings.objective == "replaced" else {}
@@ -251,11 +263,18 @@ def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part
     common: dict[str, Any] = {"length": settings.max_length, "seed": settings.training.seed}
     if (relation := _RELATIONS.get(settings.objective)) is not None:
         return EachEpoch(lambda epoch: SentencePairs(corpus, tokenizer, part, relation=relation, epoch=epoch, **common))
+    if settings.memory:
+        rows = settings.training.batch_tokens // settings.max_length
+        rows = min(
+            rows, settings.training.batch_rows or rows, int(corpus.lengths[corpus.documents(part)].sum()) // settings.max_length
+        )
+        return EachEpoch(lambda epoch: Streams(corpus, tokenizer, part, streams=max(1, rows), epoch=epoch, **common))
     return EachEpoch(lambda epoch: PackedRows(corpus, tokenizer, part, epoch=epoch, **common))
 
 
 def _batches(rows: Rows, max_tokens: int = _EVALUATION_TOKENS) -> Iterator[Batch]:
-    return (rows.batch(indices) for indices in plan_batches(rows.lengths, max_tokens=max_tokens, shuffle=False))
+    plan = rows.batches if isinstance(rows, OrderedRows) else plan_batches(rows.lengths, max_tokens=max_tokens, shuffle=False)
+    return (rows.batch(indices) for indices in plan)
 
 
 def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:

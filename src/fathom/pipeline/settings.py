@@ -189,6 +189,7 @@ class PretrainSettings(_Closed):
         "(XLNet); replaced tokens (ELECTRA)",
     )
     mask_rate: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are hidden")
+    memory: int = Field(default=0, ge=0, description="tokens of earlier rows that a row sees (permutation only); 0: none")
     whole_words: bool = Field(default=False, description="hide words, not tokens; Chinese ones as jieba finds them")
     max_length: int = Field(default=128, ge=8, description="tokens in a row")
     language: str = Field(default="en", description="how sentences and words are found (spaCy's code; zh)")
@@ -204,6 +205,8 @@ class PretrainSettings(_Closed):
             raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
         if self.dropout.token is not None:
             raise ValueError(f"dropout.token is {self.dropout.token}: whole tokens are dropped in fine-tuning only")
+        if self.memory and self.objective != "permutation":
+            raise ValueError(f"memory is {self.memory}, but the objective is {self.objective!r}; only permutation has one")
         return self
 
 
