@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom.model import SequenceClassifier, Transformer
+from fathom.model.heads import surviving_tokens
 from fathom.model.positions import SinusoidalPositions
 from tests.tiny import classifier, config
 
@@ -77,9 +78,9 @@ def test_positions_of_padding_are_its_own_whatever_stands_there() -> None:
     model = Transformer(config(padding_position=3, pad_id=1)).eval()
     row = torch.tensor([[7, 8, 9, 1, 10]])  # a real text may hold the padding token: it gets padding's position
     expected = torch.tensor([[4, 5, 6, 3, 7]])
-    assert model._position_ids(row, None, 0).tolist() == expected.tolist()
+    assert model.position_ids(row, None, 0).tolist() == expected.tolist()
     padded, padding = torch.cat([torch.tensor([[5, 1]]), row], 1), torch.arange(7)[None] < 2
-    assert model._position_ids(padded, padding, 0).tolist() == [[3, 3, *expected[0].tolist()]]
+    assert model.position_ids(padded, padding, 0).tolist() == [[3, 3, *expected[0].tolist()]]
     assert model.embeddings.position.weight.shape == (32 + 4, 16)
 
 
@@ -116,6 +117,35 @@ def test_token_dropout_acts_in_training_only() -> None:
     assert torch.equal(model(token_ids), model(token_ids))
     model.train()
     assert not torch.equal(model(token_ids), model(token_ids))
+
+
+def test_token_dropout_reads_the_tokens_that_are_left_where_they_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = classifier(token_dropout=0.5, dropout=0.0, pooling="mean")
+    token_ids, segment_ids = torch.randint(5, 200, (2, 10)), torch.randint(0, 2, (2, 10))
+    padding_mask = torch.arange(10) >= torch.tensor([[10], [7]])
+    dropped = torch.rand(2, 10) < 0.5
+    dropped[:, 0] = False
+    monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.where(dropped, 0.1, 0.9))
+    expected = []
+    for row in range(2):
+        left = (~dropped[row] & ~padding_mask[row]).nonzero().flatten()
+        states = model.transformer(
+            token_ids[row : row + 1, left], None, segment_ids[row : row + 1, left], position_ids=left[None]
+        )
+        expected.append(model.classifier(model.pooler(states)))
+    torch.testing.assert_close(model.train()(token_ids, padding_mask, segment_ids), torch.cat(expected))
+
+
+def test_token_dropout_leaves_the_asked_for_share_and_the_first_token_and_shortens_the_batch() -> None:
+    token_ids = torch.randint(5, 200, (50, 400))
+    padding_mask = (torch.arange(400) >= 300).expand(50, 400)
+    places, missing = surviving_tokens(token_ids, padding_mask, 0.75)
+    assert (places[:, 0] == 0).all()
+    assert places[~missing].max() < 300
+    assert ((places.diff(dim=1) > 0) | missing[:, 1:]).all()
+    assert (~missing).double().sum(dim=1).mean().item() == pytest.approx(75, abs=4)
+    assert places.shape[1] % 16 == 0
+    assert places.shape[1] < 128
 
 
 def test_fresh_weights_have_the_asked_for_deviation() -> None:

@@ -95,7 +95,7 @@ class TransformerConfig:
     attention_dropout: float = 0.1  # of attention weights; anything above 0 takes a slower kernel on CPUs
     activation_dropout: float = 0.0  # of what is between the two maps of the feed-forward part
     classifier_dropout: float | None = None  # before the classifier; None: the same as `dropout`
-    token_dropout: float = 0.0  # of whole tokens' embeddings (word dropout; Iyyer et al. 2015, section 2.2)
+    token_dropout: float = 0.0  # of whole tokens of a text that is classified (word dropout; Iyyer et al. 2015, section 2.2)
     initializer_range: float = 0.02  # standard deviation of fresh weights
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from fathom.model.config import TransformerConfig
@@ -30,7 +29,6 @@ class Embeddings(nn.Module):
         self.pad_id, self.padding_position = config.pad_id, config.padding_position
         self.scale = width**0.5 if config.scale_embeddings else 1.0
         self.dropout = nn.Dropout(config.dropout if config.embedding_dropout is None else config.embedding_dropout)
-        self.token_dropout = config.token_dropout
 
     def forward(
         self,
@@ -50,9 +48,6 @@ class Embeddings(nn.Module):
             assert self.token is not None, "this stack has no token table; hand in token_vectors"
             token_vectors = self.token(token_ids)
         hidden: Tensor = token_vectors if self.scale == 1 else token_vectors * self.scale
-        if self.training and self.token_dropout > 0:
-            kept = torch.rand(token_ids.shape, device=token_ids.device) >= self.token_dropout
-            hidden = hidden * kept[..., None]
         if self.segment is not None:
             hidden = hidden + (self.segment.weight[0] if segment_ids is None else self.segment(segment_ids))
         if self.position is not None:

@@ -88,9 +88,39 @@ class SequenceClassifier(nn.Module):
     def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
         """(B, L) token ids -> (B, classes) logits; arguments as for `Transformer.hidden_states`."""
         only_first = self.config.pooling == "first"
-        hidden = self.transformer(token_ids, padding_mask, segment_ids, only_first=only_first)
+        position_ids = None
+        if self.training and self.config.token_dropout > 0:
+            position_ids = self.transformer.position_ids(token_ids, padding_mask).expand_as(token_ids)
+            places, padding_mask = surviving_tokens(token_ids, padding_mask, self.config.token_dropout)
+            token_ids, position_ids = token_ids.gather(1, places), position_ids.gather(1, places)
+            segment_ids = None if segment_ids is None else segment_ids.gather(1, places)
+        hidden = self.transformer(token_ids, padding_mask, segment_ids, position_ids=position_ids, only_first=only_first)
         logits: Tensor = self.classifier(self.dropout(self.pooler(hidden, padding_mask)))
         return logits
+
+
+def surviving_tokens(token_ids: Tensor, padding_mask: Tensor | None, dropped: float) -> tuple[Tensor, Tensor]:
+    """Which tokens of each text are left when each one is dropped with a probability, all but the first: word dropout (Iyyer
+    et al. 2015, section 2.2). What is dropped is not computed, so a step takes less time, too.
+
+    Args:
+        token_ids: (B, L).
+        padding_mask: (B, L) booleans, True where padding.
+        dropped: the probability.
+
+    Returns:
+        (B, K) the places of the tokens that are left, in their order, and (B, K) booleans, True where a text has fewer than
+        K of them. K is a multiple of 16 or L: processors prepare their kernels anew for every shape.
+    """
+    length = token_ids.shape[1]
+    left = torch.rand(token_ids.shape, device=token_ids.device) >= dropped
+    left[:, 0] = True
+    if padding_mask is not None:
+        left &= ~padding_mask
+    counts = left.sum(dim=1)
+    longest = min(-(-int(counts.max()) // 16) * 16, length)
+    places = (~left).to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
+    return places, torch.arange(longest, device=token_ids.device) >= counts[:, None]
 
 
 class TokenClassifier(nn.Module):

@@ -124,7 +124,7 @@ class Transformer(nn.Module):
         if cache is not None and memory:
             raise ValueError("there is a cache and a memory, expected one of them: both stand for the tokens before these")
         past = cache.length if cache is not None else 0
-        position_ids = self._position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
+        position_ids = self.position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
         hidden = self.embeddings(token_ids, position_ids, segment_ids, token_vectors)
         remembered = memory[0].shape[1] if memory else 0
         views = self._views(hidden, padding_mask, segment_ids, position_ids, documents, past, remembered)
@@ -189,7 +189,7 @@ class Transformer(nn.Module):
             raise ValueError(f"positions are {self.config.positions!r}; a query stream needs relative ones")
         rows, length = token_ids.shape
         remembered = memory[0].shape[1] if memory else 0
-        position_ids = self._position_ids(token_ids, padding_mask, 0)
+        position_ids = self.position_ids(token_ids, padding_mask)
         content = self.embeddings(token_ids, position_ids, segment_ids)
         query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
         shown = Visibility(visible[:, None])
@@ -216,8 +216,8 @@ class Transformer(nn.Module):
         output: Tensor = self.blocks[block](hidden, sequence, **others)
         return output
 
-    def _position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int) -> Tensor:
-        """(1, L), or (B, L) where they depend on what is padding."""
+    def position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int = 0) -> Tensor:
+        """Where the tokens stand, after `past` cached ones: (1, L) integers, or (B, L) where they depend on what is padding."""
         length = token_ids.shape[1]
         if self.config.padding_position is not None:
             real = token_ids != self.config.pad_id

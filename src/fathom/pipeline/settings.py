@@ -135,7 +135,7 @@ class DropoutSettings(_Closed):
     hidden: float | None = None
     attention: float | None = Field(default=0.0, description="above 0, attention takes a slower kernel on CPUs")
     classifier: float | None = None
-    token: float | None = Field(default=None, description="of whole tokens; models from scratch only")
+    token: float | None = Field(default=None, description="of whole tokens, which are then not read; models from scratch only")
 
     def fields(self) -> dict[str, float]:
         """As `TransformerConfig` names them, without those that are not set."""
