@@ -38,7 +38,7 @@ def test_evaluate_with_shots_shows_chance_shuffled_labels_and_conclusions(
     assert "mean and interval over orderings and texts" in shown
     assert "the same with their labels shuffled: " in shown
     assert "chance without demonstrations: " in shown
-    assert "the labels of the demonstrations" in shown
+    assert "labels of the demonstrations" in shown
     assert "reading the data" in captured.err
     assert main(["evaluate", str(model), "--data", str(data), *flags, "--json"]) == 0
     printed, written = json.loads(capsys.readouterr().out), json.loads(record.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fathom.limits.statistics import paired_test, wilson
 from fathom.model import Cache, LanguageModel
 from fathom.pipeline.in_context import (
     InContextSettings,
+    Mean,
     choose_rows,
     conclusions,
     evaluate_in_context,
@@ -168,6 +170,24 @@ def test_a_model_that_cannot_choose_is_at_chance_and_said_to_say_one_label() -> 
     assert "without demonstrations the model always says 'bad'" in said
     assert "with 2 demonstrations the model always says 'bad'" in said
     assert any(sentence.startswith("below chance with 2 demonstrations: ") for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("interval", "sentence"),
+    [
+        ((0.01, 0.3), "the labels of the demonstrations matter: "),
+        ((-0.3, -0.01), "the model answers better where the labels of the demonstrations are shuffled: "),
+        ((-0.04, 0.05), "the labels of the demonstrations do not matter: "),
+        ((-0.06, 0.3), "whether the labels of the demonstrations matter stays open: "),
+    ],
+)
+def test_only_a_narrow_interval_says_that_labels_do_not_matter(interval: tuple[float, float], sentence: str) -> None:
+    found = measure_in_context(predictor(Knower), texts(2), pool(), InContextSettings(shots=4, orderings=2))
+    assert found.demonstrated is not None
+    assert found.demonstrated.unchanged < 2
+    measured = Mean(sum(interval) / 2, interval, None)
+    found = replace(found, demonstrated=replace(found.demonstrated, beyond_shuffled=measured))
+    assert any(said.startswith(sentence) for said in conclusions(found))
 
 
 def test_each_ordering_is_paired_with_the_majority_and_with_its_shuffled_labels() -> None:

@@ -41,6 +41,7 @@ from fathom.text import Tokenizer
 PROMPT = "Text: {text}\nLabel: {label}"
 BETWEEN = "\n\n"  # two demonstrations
 DEMONSTRATION_SHARE = 0.2  # of data that has no training part of its own
+NO_EFFECT = 0.05  # a difference counts as none where its whole interval is within this
 ONE_LABEL = 0.95  # a label that makes up this share of the answers is named in the conclusions
 
 
@@ -396,8 +397,10 @@ def conclusions(found: InContext) -> list[str]:
         said.append(f"the labels of the demonstrations matter: {changed}")
     elif interval[1] < 0:
         said.append(f"the model answers better where the labels of the demonstrations are shuffled: {changed}")
+    elif max(-interval[0], interval[1]) <= NO_EFFECT:
+        said.append(f"the labels of the demonstrations do not matter: {changed}")
     else:
-        said.append(f"the labels of the demonstrations do not matter, as far as this measures: {changed}")
+        said.append(f"whether the labels of the demonstrations matter stays open: {changed}")
     if what.unchanged:
         said.append(f"in {what.unchanged} of {len(what.orderings)} orderings shuffling left the labels as they were")
     return said
