@@ -71,6 +71,7 @@ def test_pretrain_writes_a_base_model_that_hugging_face_loads_and_fine_tuning_ta
     measured = result.made_by.metrics["held_out"]
     assert measured["loss"] > 0
     assert {"unigram_loss", "bigram_loss", "accuracy"} <= measured.keys()
+    assert ("topic_baseline" in result.made_by.metrics["facts"]) == (objective == "masked+next")
     theirs = getattr(transformers, CLASSES[objective]).from_pretrained(result.folder).eval()
     token_ids = torch.randint(10, 100, (2, 12))
     with torch.no_grad():
@@ -176,6 +177,20 @@ def test_pretrain_bad_input_is_said_and_nothing_is_left(
     with pytest.raises(FathomError, match="exists"):
         run(documents, tmp_path / "there")
     assert issubclass(DataError, FathomError)
+
+
+def test_pretrain_says_what_repeats_and_what_it_has_seen_of_an_evaluation_set(documents: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line)["text"] for line in documents.read_text().splitlines()]
+    corpus, evaluation = tmp_path / "corpus.jsonl", tmp_path / "evaluation.csv"
+    corpus.write_text("".join(json.dumps({"text": row}) + "\n" for row in [*rows, rows[3], rows[3].upper()]))
+    evaluation.write_text(
+        "text,label\n" + f'"{rows[5]}",good\n"nothing of this was ever read by anybody at all, not once in a while",bad\n'
+    )
+    facts = run(corpus, tmp_path / "base", against=str(evaluation)).made_by.metrics["facts"]
+    assert facts["duplicates"]["copies"] == 2
+    assert (facts["against"]["touched"], facts["against"]["wholly"], facts["against"]["texts"]) == (1, 1, 2)
+    written = (tmp_path / "base" / "made_by.json").read_text()
+    assert rows[5][:30] not in written, "a model folder holds no text"
 
 
 def test_pretrain_from_the_shell_says_what_was_measured(

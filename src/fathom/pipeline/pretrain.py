@@ -6,6 +6,7 @@ end. Held-out documents choose nothing but the best of the checkpoints; no label
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
+from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit, to_json
 from fathom.checkpoint.card import base_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
@@ -31,11 +32,13 @@ from fathom.data import (
     build_corpus,
     open_data,
     plan_batches,
+    splits_of,
 )
+from fathom.data.duplicates import find_duplicates, find_shared_passages
 from fathom.data.packing import EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
 from fathom.errors import SettingsError
-from fathom.folders import machine_errors
+from fathom.folders import machine_errors, write_text_atomically
 from fathom.inference import pick_device
 from fathom.model import Model, ReplacedTokenDetector, Task, make_model
 from fathom.objectives import (
@@ -48,6 +51,7 @@ from fathom.objectives import (
     ReplacedTokens,
     SentenceOrder,
     generator_config,
+    topic_baseline,
 )
 from fathom.objectives.held_out import TokenCounts, measure
 from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
@@ -126,8 +130,11 @@ def pretrain(
     for note in notes:
         listener.on_message(note)
     corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+    repeated = _repeated(settings, documents, partial / "repeated.json", listener)
     train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-    facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
+    facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0)) | repeated
+    if settings.objective == "masked+next":
+        facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
     listener.on_message(_described(facts))
 
     counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
@@ -256,6 +263,42 @@ def _corpus(
         listener.on_message(f"tokenised {done:,} documents into {shards:,} {'shard' if shards == 1 else 'shards'}")
 
     return build_corpus(documents, tokenizer, folder, chosen, processes=processes, on_shard=on_shard)
+
+
+def _repeated(settings: PretrainSettings, documents: Source, path: Path, listener: Listener) -> dict[str, Any]:
+    """What of the documents repeats others, and what of an evaluation set stands in them; counted once, before training."""
+    if not path.is_file():
+        listener.on_message("looking for documents that repeat others")
+        found: dict[str, Any] = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
+        if settings.against is not None:
+            listener.on_message(f"looking for passages of {settings.against} in the documents")
+            split = "test" if "test" in splits_of(settings.against) else None
+            evaluation = open_data(settings.against, split=split)
+            found["against"] = {"data": settings.against, "split": split} | find_shared_passages(
+                documents, evaluation
+            ).to_dict()
+        for counted in found.values():
+            del counted["examples"]  # a model folder holds no text
+        write_text_atomically(path, to_json(found))
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    repeats = known["duplicates"]
+    listener.on_message(
+        f"{repeats['copies']:,} of {repeats['documents']:,} documents repeat another one, {repeats['near_copies']:,} nearly do"
+    )
+    if (shared := known.get("against")) is not None:
+        listener.on_message(
+            f"{shared['touched']:,} of {shared['texts']:,} texts of {shared['data']} share a passage of 13 words with "
+            f"a document, {shared['wholly']:,} stand in them wholly: figures on these say what was remembered"
+        )
+    return known
+
+
+def _told_by_words(train_rows: Rows, held_out: Rows, tokenizer: Tokenizer, listener: Listener) -> dict[str, Any]:
+    """How far common words alone tell which texts follow each other: what a model of next sentences has to beat."""
+    counted = islice(_batches(train_rows), _COUNTED_TOKENS // _EVALUATION_TOKENS)
+    found = topic_baseline(counted, _batches(held_out), vocab_size=tokenizer.vocab_size, special_ids=tokenizer.special_ids)
+    listener.on_message(f"common words alone tell {found.accuracy:.1%} of the {found.pairs:,} held-out pairs")
+    return {"topic_baseline": asdict(found)}
 
 
 def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part: Part) -> EachEpoch:
