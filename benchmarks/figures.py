@@ -39,8 +39,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "the training part. On the others, over seeds {seeds}, the Transformer is right on {model}, the bag of words on {bag} "
         "(differences: {differences} points); the 95 % interval of the difference lies above 0 with {above} of the "
         "{all} seeds, below it with {below}, and around it with {around}. These runs used {threads} thread.",
-        "in_context": "SmolLM2 without any training, on {n} of the verdicts, with two ways to ask: without examples it is right on "
-        "{zero}, with {shots} examples in its prompt on {shot} (mean of {orderings} draws), with their labels shuffled on "
+        "in_context": "SmolLM2 without any training, on {n} of the verdicts, with two ways to ask: without examples it is "
+        "right on {zero}, with {shots} examples in its prompt on {shot} (mean of {orderings} draws), with their labels shuffled on "
         "{shuffled}; always the most frequent label on {majority}.",
     },
     "zh": {
