@@ -40,8 +40,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "(differences: {differences} points); the 95 % interval of the difference lies above 0 with {above} of the "
         "{all} seeds, below it with {below}, and around it with {around}. These runs used {threads} thread.",
         "in_context": "SmolLM2 without any training, on {n} of the verdicts, with two ways to ask: without examples it is "
-        "right on {zero}, with {shots} examples in its prompt on {shot} (mean of {orderings} draws), with their labels shuffled "
-        "on {shuffled}; always the most frequent label on {majority}.",
+        "right on {zero}, with {shots} examples in its prompt on {shot} (mean of {orderings} draws), with their labels "
+        "shuffled on {shuffled}; always the most frequent label on {majority}.",
     },
     "zh": {
         "head": "| 数据 | 模型 | 测试正确率（95 % 区间） | 词袋模型 | 差值（百分点） | 训练用时 |",
@@ -62,7 +62,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "{all} 个种子中，差值的 95 % 区间全在 0 之上的有 {above} 个，全在 0 之下的有 {below} 个，跨过 0 的有 {around} 个。"
         "这几次运行用了 {threads} 个线程。",
         "in_context": "完全不训练的 SmolLM2，在 {n} 条短评上，两种问法：不给例子，正确率 {zero}；"
-        "提示里给 {shots} 个例子，{shot}（{orderings} 次抽取的均值）；例子的标签打乱，{shuffled}；永远回答最常见的标签，{majority}。",
+        "提示里给 {shots} 个例子，{shot}（{orderings} 次抽取的均值）；例子的标签打乱，{shuffled}；"
+        "永远回答最常见的标签，{majority}。",
     },
 }
 
