@@ -338,7 +338,8 @@ def test_corpus_10_mb_on_one_line_are_a_document(tmp_path: Path, tokenizer: Toke
     assert corpus.text_bytes[1] == corpus.manifest.text_bytes - 8
     if unit.endswith(" "):
         assert corpus.manifest.sentences == 10_000_000 // len(unit) + 2
-    assert corpus.lengths[1] == {"A joy from start to finish. ": 357_142 * 7, "joy": 1, "!": 10_000_000}[unit]
+    parts = 20  # in which it is tokenised; a word that never ends is unknown once in each
+    assert corpus.lengths[1] == {"A joy from start to finish. ": 357_142 * 7, "joy": parts, "!": 10_000_000}[unit]
 
 
 def test_corpus_a_process_that_dies_is_said_and_nothing_is_lost(
@@ -358,3 +359,28 @@ def _die(bundle: Any) -> None:
 def test_corpus_shards_are_never_overwritten(built: Path) -> None:
     with pytest.raises(FathomError, match="already exists"), write_folder(built / "shard-00000"):
         pass
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram", "words"])
+def test_corpus_parts_of_a_long_document_are_spelled_as_the_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    rows = [Example(example.text.replace(" ", "  ", number % 2)) for number, example in enumerate(documents(12))]
+    texts = [example.text for example in rows]
+    tokenizer = {
+        "wordpiece": tiny.tokenizer,
+        "bpe": lambda: train_bpe(texts, vocab_size=300),
+        "unigram": lambda: train_unigram(texts, vocab_size=100),
+        "words": lambda: train_words(texts, language="simple"),
+    }[kind]()
+    whole = build_corpus(rows, tokenizer, tmp_path / "whole", SMALL)
+    longest = max(len(word) for text in texts for word in text.split())
+    for characters in (longest + 2, 100):
+        monkeypatch.setattr(corpus_building, "_TOGETHER", characters)
+        build_corpus(rows, tokenizer, tmp_path / str(characters), SMALL)
+        assert contents(tmp_path / str(characters)) == contents(tmp_path / "whole")
+    monkeypatch.setattr(corpus_building, "_TOGETHER", 1)  # no blank in reach: words are cut, and all of them are there
+    cut = build_corpus(rows, tokenizer, tmp_path / "cut", SMALL)
+    assert len(cut) == len(whole)
+    assert (cut.text_bytes == whole.text_bytes).all()
+    assert (cut.lengths >= whole.lengths).all()

@@ -45,11 +45,11 @@ from fathom.data.sources import Source
 from fathom.data.splits import assign_parts, text_digest
 from fathom.errors import DataError, FathomError, MachineError
 from fathom.folders import machine_errors, write_folder, write_text_atomically
-from fathom.text import Spelled, Tokenizer, split_sentences
+from fathom.text import Tokenizer, split_sentences
 from fathom.text.splitting import Span, make_splitter
 from fathom.text.tokenizer import whole_text
 
-_CHUNK = 256  # documents tokenised at a time
+_TOGETHER = 500_000  # characters tokenised at a time
 
 
 def build_corpus(
@@ -235,16 +235,14 @@ def _write_shard(bundle: _Bundle, tokenizer: Tokenizer, settings: CorpusSettings
         sentences = split_sentences(bundle.texts, settings.sentences)
     ids, words, sentence_ends, kept = [], [], [], []
     total = 0
-    for start in range(0, len(bundle.texts), _CHUNK):
-        chunk = bundle.texts[start : start + _CHUNK]
-        for number, one in enumerate(tokenizer.spell(chunk, chinese_words=settings.chinese_words), start=start):
-            if not one.token_ids or not bundle.texts[number].strip():
-                continue
-            ids.append(np.array(one.token_ids, dtype=np.int32))
-            words.append(np.array(one.word_starts, dtype=bool))
-            sentence_ends.append(total + _sentence_ends(one, None if sentences is None else sentences[number]))
-            kept.append(number)
-            total += len(one.token_ids)
+    for number, one in enumerate(_spell(bundle.texts, tokenizer, settings)):
+        if not len(one.ids) or not bundle.texts[number].strip():
+            continue
+        ids.append(one.ids)
+        words.append(one.word_starts)
+        sentence_ends.append(total + _sentence_ends(one, None if sentences is None else sentences[number]))
+        kept.append(number)
+        total += len(one.ids)
     narrow = np.uint16 if tokenizer.vocab_size <= 2**16 else np.int32
     arrays = {
         "tokens": _joined(ids, np.int32).astype(narrow),
@@ -268,14 +266,67 @@ def _write_shard(bundle: _Bundle, tokenizer: Tokenizer, settings: CorpusSettings
         (folder / SHARD).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _sentence_ends(spelled: Spelled, sentences: list[Span] | None) -> np.ndarray:
+@dataclass(frozen=True)
+class _Spelled:
+    """The tokens of one document."""
+
+    ids: np.ndarray  # (tokens,) int32
+    word_starts: np.ndarray  # (tokens,) booleans
+    ends: np.ndarray  # (tokens,) characters up to the end of each
+
+
+def _spell(texts: list[str], tokenizer: Tokenizer, settings: CorpusSettings) -> Iterator[_Spelled]:
+    """Many texts at a time; an endless one in parts, because a tokenizer takes 700 bytes a token."""
+    parts = ((number, *part) for number, text in enumerate(texts) for part in _parts(text))
+    arrays: list[tuple[int, _Spelled]] = []
+    while chunk := list(_up_to(parts, _TOGETHER)):
+        spelled = tokenizer.spell([text for _, _, text in chunk], chinese_words=settings.chinese_words)
+        for (number, start, _), one in zip(chunk, spelled, strict=True):
+            ends = np.array([end for _, end in one.offsets], dtype=np.int64) + start
+            found = _Spelled(np.array(one.token_ids, dtype=np.int32), np.array(one.word_starts, dtype=bool), ends)
+            if arrays and arrays[-1][0] != number:
+                yield _whole([one for _, one in arrays])
+                arrays.clear()
+            arrays.append((number, found))
+    if arrays:
+        yield _whole([one for _, one in arrays])
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Where each part starts, and the part: all of a text, or `_TOGETHER` characters, cut before a blank if there is one."""
+    start = 0
+    while start == 0 or start < len(text):
+        end = start + _TOGETHER
+        if end < len(text):
+            end = max((text.rfind(blank, start + 1, end) for blank in " \n"), default=-1)
+            end = start + _TOGETHER if end < 0 else end
+        yield start, text[start:end]
+        start = end
+
+
+def _up_to(parts: Iterator[tuple[int, int, str]], characters: int) -> Iterator[tuple[int, int, str]]:
+    """The next ones, until they have so many characters."""
+    size = 0
+    for part in parts:
+        yield part
+        size += len(part[2])
+        if size >= characters:
+            return
+
+
+def _whole(parts: list[_Spelled]) -> _Spelled:
+    if len(parts) == 1:
+        return parts[0]
+    return _Spelled(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("ids", "word_starts", "ends")))
+
+
+def _sentence_ends(spelled: _Spelled, sentences: list[Span] | None) -> np.ndarray:
     """(sentences,) in tokens; a token belongs to the sentence that holds its last character."""
     if not sentences:
-        return np.array([len(spelled.token_ids)], dtype=np.int64)
+        return np.array([len(spelled.ids)], dtype=np.int64)
     ends = np.array([end for _, end in sentences])
-    last = np.maximum.accumulate([end for _, end in spelled.offsets])
-    sentence_of = np.searchsorted(ends[:-1], last)  # what follows the last sentence belongs to it
-    return np.append(np.flatnonzero(np.diff(sentence_of)) + 1, len(last))
+    sentence_of = np.searchsorted(ends[:-1], np.maximum.accumulate(spelled.ends))  # the last one has all that follows it
+    return np.append(np.flatnonzero(np.diff(sentence_of)) + 1, len(sentence_of))
 
 
 def _joined(arrays: list[np.ndarray], kind: type[np.generic]) -> np.ndarray:

@@ -217,8 +217,8 @@ def _runs(words: np.ndarray, size: int) -> np.ndarray:
     count = max(len(words) - size + 1, 0) if size else 0
     numbers = np.full(count, size, dtype=np.uint64)
     for place in range(size):
-        numbers = _mixed(numbers * _MULTIPLIER + words[place : place + count])
-    return numbers
+        numbers = numbers * _MULTIPLIER + words[place : place + count]
+    return _mixed(numbers)
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
@@ -237,11 +237,10 @@ def _look_up(known: np.ndarray, runs: np.ndarray, numbers: np.ndarray, found_in:
     """Notes for each known run the first of the documents in which it stands."""
     if not len(known):
         return
+    runs, first = np.unique(runs, return_index=True)  # in order, they are looked up ten times as fast
     place = np.minimum(np.searchsorted(known, runs), len(known) - 1)
-    hit = known[place] == runs
-    place, numbers = place[hit][::-1], numbers[hit][::-1]  # of several documents, the first one is written last
-    new = found_in[place] < 0
-    found_in[place[new]] = numbers[new]
+    new = (known[place] == runs) & (found_in[place] < 0)
+    found_in[place[new]] = numbers[first[new]]
 
 
 # --- near copies ---
