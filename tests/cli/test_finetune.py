@@ -114,3 +114,21 @@ def test_finetune_writes_tensorboard_events_when_asked(tmp_path: Path) -> None:
     data = tiny.csv_file(tmp_path / "data.csv")
     assert main(["finetune", str(data), "--output", str(tmp_path / "m"), *tiny.flags(), "--epochs", "1", "--tensorboard"]) == 0
     assert any("tfevents" in name for name in os.listdir(tmp_path / "m.events"))
+
+
+def test_finetune_replaces_a_head_for_other_labels_only_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = tiny.model_folder(tmp_path / "base")  # answers bad or good
+    other = tmp_path / "other.csv"
+    other.write_text("text,label\n" + "".join(f'"{e.text}",{"up" if e.label == "good" else "down"}\n' for e in tiny.examples()))
+    command = ["finetune", str(other), "--model", str(base), "--output", str(tmp_path / "new"), "--epochs", "1"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "already classifies, into bad, good, and the data has down, up" in error
+    assert "--allow-new-head" in error
+    assert not (tmp_path / "new").exists()
+    assert main([*command, "--allow-new-head"]) == 0
+    assert "started afresh: classifier.weight, classifier.bias" in capsys.readouterr().err
+    assert (
+        main(["finetune", str(tiny.csv_file(tmp_path / "same.csv")), *command[2:-4], "--output", str(tmp_path / "same")]) == 0
+    )
+    assert "started afresh" not in capsys.readouterr().err
