@@ -127,7 +127,7 @@ def figures(language: str) -> str:
 
 def read_seeds(name: str) -> list[dict[str, Any]]:
     """The record of that name, and those of further seeds beside it."""
-    return [read(path.stem) for path in sorted(RESULTS.glob(f"{name}*.json"))]
+    return sorted((read(path.stem) for path in RESULTS.glob(f"{name}*.json")), key=lambda record: record["made_by"]["seed"])
 
 
 def _seeds(records: list[dict[str, Any]]) -> str:

@@ -36,6 +36,7 @@ def run(guide: Path, folder: Path, marks: set[str]) -> None:
             assert ended.returncode == 0, f"{text}\n{ended.stdout}\n{ended.stderr}"
 
 
+@pytest.mark.timeout(900)
 def test_docs_every_block_of_the_guide_runs(tmp_path: Path) -> None:
     run(GUIDE, tmp_path, {""})
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.data import Batch, open_data, padding_share, plan_batches, plan_continued, random_padding_share
+from fathom.data import Batch, open_data, padding_share, plan_batches, random_padding_share
 from fathom.data.batches import padded_length
 
 LENGTHS = st.lists(st.integers(1, 600), max_size=200).map(lambda lengths: np.array(lengths, dtype=np.int64))
@@ -101,30 +99,6 @@ def test_padding_share_counts_what_is_padding() -> None:
     assert padding_share(np.zeros(0, dtype=np.int64), []) == 0
     assert random_padding_share(np.zeros(0, dtype=np.int64), 8) == 0
     assert random_padding_share(lengths, 4) == pytest.approx(1 - 18 / 32)
-
-
-@given(st.lists(st.integers(1, 9), max_size=30), st.integers(1, 6), st.integers(0, 5))
-def test_continued_batches_hold_every_row_once_and_each_goes_on_where_its_place_ended(
-    texts: list[int], rows: int, epoch: int
-) -> None:
-    continues = np.array([number > 0 for length in texts for number in range(length)], dtype=bool)
-    plan = plan_continued(continues, rows=rows, seed=3, epoch=epoch)
-    assert sorted(row for batch in plan for row in batch) == list(range(len(continues)))
-    assert all(len(batch) <= rows for batch in plan)
-    for before, after in pairwise(plan):
-        assert len(after) <= len(before)
-        for place, row in enumerate(after):
-            assert before[place] == row - 1 or not continues[row]
-    if plan:
-        assert not continues[plan[0]].any()
-        assert len(plan) <= -(-len(continues) // rows) + max(texts)
-    assert as_lists(plan) == as_lists(plan_continued(continues, rows=rows, seed=3, epoch=epoch))
-
-
-def test_continued_batches_differ_by_epoch() -> None:
-    continues = np.tile([False, True, True], 40)
-    plans = [as_lists(plan_continued(continues, rows=4, seed=0, epoch=epoch)) for epoch in range(3)]
-    assert plans[0] != plans[1] != plans[2] != plans[0]
 
 
 @given(longest=st.integers(1, 600), more=st.integers(0, 600))

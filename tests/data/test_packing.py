@@ -179,7 +179,11 @@ def test_packing_a_documents_loss_is_its_loss_alone(corpus: Corpus, tokenizer: T
                 ids = question.batch.token_ids[row : row + 1, begin:end]
                 alone = Batch(ids, None, None, None, [0], end - begin)
                 asked = Question(
-                    alone, torch.zeros_like(question.rows[mine]), question.columns[mine] - begin, question.right[mine]
+                    question.about,
+                    alone,
+                    torch.zeros_like(question.rows[mine]),
+                    question.columns[mine] - begin,
+                    question.right[mine],
                 )
                 expected = objective.answer(model, read(model, alone), asked)
                 torch.testing.assert_close(packed.nats[mine], expected.nats, atol=1e-4, rtol=0)

@@ -51,6 +51,8 @@ def test_streams_put_together_are_all_documents_in_a_drawn_order(
     assert [tuple(batch.token_ids.shape) for batch in batches[:-1]] == [(streams, length)] * (len(batches) - 1)
     assert [batch.token_ids.shape[1] for batch in batches] == [data.lengths[rows[0]] for rows in data.batches]
     assert sum(batch.tokens for batch in batches) == data.lengths.sum()
+    goes_on = [batch.continues.tolist() for batch in batches if batch.continues is not None]
+    assert goes_on == [[number > 0] * streams for number in range(len(batches))]
     ids = torch.cat([batch.token_ids for batch in batches], dim=1).flatten().tolist()
     words = torch.cat([batch.word_starts for batch in batches if batch.word_starts is not None], dim=1).flatten().tolist()
     order = np.random.default_rng([seed, epoch]).permutation(corpus.documents("train")).tolist()

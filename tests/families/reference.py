@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -10,9 +12,10 @@ import transformers
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
+from fathom.checkpoint import load_model
 from fathom.checkpoint.about import MadeBy, machine
 from fathom.families import FAMILIES, Family
-from fathom.model import Task
+from fathom.model import Model, Task
 from tests.tiny import tokenizer
 
 BERT_LIKE: dict[str, Any] = {
@@ -118,15 +121,37 @@ def reference(row: str, task: Task | str = "sequence", **changes: Any) -> PreTra
     return model.eval()
 
 
+def pair(row: str, task: Task) -> tuple[PreTrainedModel, Model]:
+    """Theirs, and what we make of their folder. Built once; each call gives the same two, as they were at first."""
+    torch.manual_seed(1)
+    model, ours, states = _pair(row, task)
+    for side, state in zip((model, ours), states, strict=True):
+        side.load_state_dict(state)
+        side.zero_grad()
+        side.eval()
+    return model, ours
+
+
+@cache
+def _pair(row: str, task: Task) -> tuple[PreTrainedModel, Model, list[dict[str, Tensor]]]:
+    model = reference(row, task)
+    with TemporaryDirectory() as folder:
+        ours = load_model(saved(model, Path(folder))).model
+    return model, ours, [{name: part.clone() for name, part in side.state_dict().items()} for side in (model, ours)]
+
+
 def raw_config(row: str, task: Task | None = None) -> dict[str, Any]:
     """Their configuration as config.json has it, without what belongs to a task."""
     config = reference(row, task or next(iter(family_of_row(row).heads))).config.to_dict()
     return {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
 
 
+_tokenizer = cache(tokenizer)
+
+
 def saved(model: PreTrainedModel, folder: Path, **options: Any) -> Path:
     model.save_pretrained(folder, **options)
-    tokenizer().save(folder)
+    _tokenizer().save(folder)
     return folder
 
 

@@ -25,6 +25,7 @@ from tests.families.reference import (
     cases,
     family_of_row,
     on_the_left,
+    pair,
     raw_config,
     reference,
     saved,
@@ -60,9 +61,8 @@ def ours_and_theirs(row: str, model: Any, ours: Any, task: Task) -> list[tuple[T
 
 
 @every_case
-def test_family_scores_and_gradients_equal_the_reference(row: str, task: Task, tmp_path: Path) -> None:
-    model = reference(row, task)
-    ours = load_model(saved(model, tmp_path)).model
+def test_family_scores_and_gradients_equal_the_reference(row: str, task: Task) -> None:
+    model, ours = pair(row, task)
     pairs = ours_and_theirs(row, model, ours, task)
     for found, expected in pairs:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
@@ -79,9 +79,8 @@ def test_family_scores_and_gradients_equal_the_reference(row: str, task: Task, t
 
 
 @pytest.mark.parametrize(("row", "task"), STACKS)
-def test_family_hidden_states_equal_the_reference(row: str, task: Task, tmp_path: Path) -> None:
-    model = reference(row, task)
-    ours = load_model(saved(model, tmp_path)).model
+def test_family_hidden_states_equal_the_reference(row: str, task: Task) -> None:
+    model, ours = pair(row, task)
     token_ids, padding = batch(ours.config.pad_id)
     expected = model(token_ids, attention_mask=(~padding).long(), output_hidden_states=True).hidden_states
     expected = expected[:: ours.config.blocks_in_group]  # they also show what is inside a group
@@ -92,11 +91,8 @@ def test_family_hidden_states_equal_the_reference(row: str, task: Task, tmp_path
 
 
 @pytest.mark.parametrize(("row", "task"), STACKS)
-def test_family_reads_its_longest_text_padding_on_either_side_and_unusual_positions(
-    row: str, task: Task, tmp_path: Path
-) -> None:
-    model = reference(row, task)
-    ours = load_model(saved(model, tmp_path)).model
+def test_family_reads_its_longest_text_padding_on_either_side_and_unusual_positions(row: str, task: Task) -> None:
+    model, ours = pair(row, task)
     longest = torch.randint(5, 200, (2, min(ours.config.max_length, 48)))
     left, padding = on_the_left(*batch(ours.config.pad_id))
     counted = ((~padding).cumsum(1) - 1).clamp(min=0)
@@ -138,11 +134,9 @@ def test_family_folder_goes_there_and_back_byte_for_byte(row: str, task: Task, t
 
 
 @every_case
-def test_family_trained_five_steps_loses_what_the_reference_loses(row: str, task: Task, tmp_path: Path) -> None:
-    model = reference(row, task)
-    ours = load_model(saved(model, tmp_path)).model.train()
-    model.train()
-    optimizers = [torch.optim.AdamW(side.parameters(), lr=1e-3) for side in (model, ours)]
+def test_family_trained_five_steps_loses_what_the_reference_loses(row: str, task: Task) -> None:
+    model, ours = (side.train() for side in pair(row, task))
+    optimizers = [torch.optim.AdamW(side.parameters(), lr=1e-3, fused=True) for side in (model, ours)]
     for step in range(5):
         pairs = ours_and_theirs(row, model, ours, task)
         losses = []
@@ -177,7 +171,7 @@ def test_family_without_a_classifier_starts_one_and_says_so(row: str, tmp_path: 
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_family_setting_that_nobody_reads_is_an_error(row: str, tmp_path: Path) -> None:
+def test_family_setting_that_nobody_reads_is_an_error(row: str) -> None:
     task = next(iter(family_of_row(row).heads))
     raw = raw_config(row, task)
     family = family_of_row(row)
@@ -212,9 +206,8 @@ def test_families_do_not_take_each_others_models() -> None:
 
 
 @pytest.mark.parametrize(("row", "task"), cases("causal"))
-def test_decoder_with_a_cache_equals_one_pass_over_everything(row: str, task: Task, tmp_path: Path) -> None:
-    model = reference(row, task)
-    ours = load_model(saved(model, tmp_path)).model
+def test_decoder_with_a_cache_equals_one_pass_over_everything(row: str, task: Task) -> None:
+    model, ours = pair(row, task)
     assert isinstance(ours, LanguageModel)
     token_ids, padding = on_the_left(*batch(ours.config.pad_id, lengths=(20, 13, 7, 2)))
     with torch.no_grad():
@@ -249,8 +242,8 @@ def counted(padding: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("row", "task"), cases("causal"))
-def test_decoder_never_looks_ahead_and_left_padding_changes_nothing(row: str, task: Task, tmp_path: Path) -> None:
-    ours = load_model(saved(reference(row, task), tmp_path)).model
+def test_decoder_never_looks_ahead_and_left_padding_changes_nothing(row: str, task: Task) -> None:
+    _, ours = pair(row, task)
     token_ids = torch.randint(5, 200, (1, 12))
     changed = token_ids.clone()
     changed[:, 7:] = torch.randint(5, 200, (1, 5))

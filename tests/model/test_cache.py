@@ -74,6 +74,21 @@ def test_rows_of_a_cache_can_be_dropped_repeated_and_reordered(positions: str) -
         torch.testing.assert_close(found, model(token_ids)[:, -1:], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("positions", ["learned", "rotary", "relative"])
+def test_a_cache_that_forgets_reads_another_continuation_as_if_it_were_the_first(positions: str) -> None:
+    torch.manual_seed(0)
+    model = Transformer(config(causal=True, positions=positions, initializer_range=0.3)).eval()
+    token_ids, cache = torch.randint(5, 200, (2, 12)), Cache(model.config)
+    other = torch.cat([token_ids[:, :7], torch.randint(5, 200, (2, 4))], 1)
+    with torch.no_grad():
+        model(token_ids, cache=cache)
+        cache.forget(20)
+        assert cache.length == 12
+        cache.forget(7)
+        assert cache.length == 7
+        torch.testing.assert_close(model(other[:, 7:], cache=cache), model(other)[:, 7:], atol=1e-5, rtol=0)
+
+
 def test_only_first_with_a_cache_keeps_all_keys() -> None:
     model = Transformer(config(causal=True, positions="rotary", initializer_range=0.3)).eval()
     token_ids = torch.randint(5, 200, (2, 8))

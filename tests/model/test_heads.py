@@ -104,3 +104,13 @@ def test_tokens_go_through_the_poolers_layer_where_the_configuration_says() -> N
         expected = last(model.pooler.layer.dense(model.transformer(token_ids)).relu())
         torch.testing.assert_close(model(token_ids), expected, atol=1e-5, rtol=0)
         assert "pooler.layer.dense.weight" not in make_model(task, shape, classes=2).state_dict()
+
+
+def test_language_model_reads_texts_in_one_row_as_if_each_stood_alone() -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(config(segments=0)).eval()
+    texts = [torch.randint(5, 200, (1, length)) for length in (7, 4)]
+    documents = torch.tensor([[0] * 7 + [1] * 4])
+    positions = torch.tensor([[*range(7), *range(4)]])
+    packed = model(torch.cat(texts, dim=1), documents=documents, position_ids=positions)
+    torch.testing.assert_close(packed, torch.cat([model(text) for text in texts], dim=1), atol=1e-5, rtol=0)

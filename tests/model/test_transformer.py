@@ -73,6 +73,24 @@ def test_only_first_equals_the_first_of_all(shape: dict, remembered: int, norm_p
             torch.testing.assert_close(found, whole, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [{"positions": "learned"}, {"positions": "rotary"}, {"positions": "relative"}])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("pattern", ["g", "lg"])
+def test_texts_in_a_row_do_not_see_each_other(shape: dict, causal: bool, pattern: str) -> None:
+    if shape["positions"] == "relative":
+        pattern = "g"  # the only one there
+    torch.manual_seed(0)
+    model = Transformer(config(causal=causal, pattern=pattern, window=2, initializer_range=0.3, **shape)).eval()
+    texts = [torch.randint(5, 200, (1, length)) for length in (5, 1, 7)]
+    documents = torch.tensor([[0] * 5 + [1] + [2] * 7 + [3, 3]])
+    positions = torch.cat([*(torch.arange(text.shape[1]) for text in texts), torch.zeros(2, dtype=torch.long)])[None]
+    packed, padding = torch.cat([*texts, torch.tensor([[9, 9]])], 1), documents == 3
+    with torch.no_grad():
+        alone = torch.cat([model(text) for text in texts], 1)
+        found = model(packed, padding, documents=documents, position_ids=positions)
+    torch.testing.assert_close(found[:, :13], alone, atol=1e-5, rtol=0)
+
+
 def test_positions_of_padding_are_its_own_whatever_stands_there() -> None:
     """RoBERTa's rule: real tokens are counted from the row after padding's, on whichever side the padding is."""
     model = Transformer(config(padding_position=3, pad_id=1)).eval()

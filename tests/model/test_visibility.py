@@ -41,6 +41,15 @@ def test_visibility_combines_as_booleans_do(queries: int, keys: int, memory: int
             assert later[row, 0, query, :memory].all()
 
 
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=7))
+def test_visibility_within_texts_is_between_tokens_of_the_same(documents: list[int]) -> None:
+    found = Visibility.within(torch.tensor([documents, documents[::-1]])).visible
+    for row, numbers in enumerate((documents, documents[::-1])):
+        for query, one in enumerate(numbers):
+            for key, other in enumerate(numbers):
+                assert found[row, 0, query, key] == (one == other)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 def test_visibility_as_a_bias_hides_and_stays_finite(dtype: torch.dtype) -> None:
     bias = Visibility(torch.tensor([[[[True, False, True]]]])).score_bias(dtype)

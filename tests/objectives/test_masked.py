@@ -168,3 +168,9 @@ def test_positions_of_a_model_with_a_row_for_padding_count_from_the_next_row() -
     row = batch([12])
     given = replace(row, position_ids=torch.arange(12)[None], documents=torch.zeros(1, 12, dtype=torch.long))
     torch.testing.assert_close(answers.read(model, given), answers.read(model, row))
+
+
+def test_words_end_at_special_tokens_even_where_no_start_is_marked() -> None:
+    row = of(torch.tensor([[2, 9, 9, 3, 9, 9, 3]]).expand(3000, -1), word_starts=torch.zeros(3000, 7, dtype=torch.bool))
+    selected = replace(MASKED, rate=0.5, whole_words=True).select(row, generator())
+    assert {tuple(places) for places in selected.int().tolist()} == {(0, 1, 1, 0, 0, 0, 0), (0, 0, 0, 0, 1, 1, 0)}

@@ -7,7 +7,7 @@ import yaml
 from fathom.checkpoint.about import About, MadeBy
 from fathom.checkpoint.model_folder import family_of
 from fathom.families import NATIVE
-from fathom.model import SequenceClassifier
+from fathom.model import Model, SequenceClassifier
 
 _LONG_TEXT = {
     "head": "its first tokens are read and the rest is left out, which every answer says",
@@ -61,3 +61,51 @@ fathom {made_by.version}; everything else is in made_by.json. `{SEEN_NOTE}` hold
 
 
 SEEN_NOTE = "seen_texts.safetensors"
+
+
+def base_card(name: str, model: Model, about: About, made_by: MadeBy) -> str:
+    """The card of a base model: what it learned from, what it was measured at, how it was made and how to use it."""
+    family = family_of(model.config, about.task)
+    native = family is NATIVE
+    header = {
+        "library_name": "fathom-lm" if native else "transformers",
+        "pipeline_tag": "text-generation" if about.task == "causal" else "fill-mask",
+        "tags": ["fathom"],
+    }
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    held_out, facts = made_by.metrics["held_out"], made_by.metrics["facts"]
+    figures = ", ".join(
+        f"{key.replace('_', ' ')} {value:.4f}" for key, value in held_out.items() if key not in ("step", "score")
+    )
+    use = f'fathom generate {name} "a beginning"' if about.task == "causal" else f'fathom predict {name} "a text with a [MASK]"'
+    loading = (
+        "Hugging Face's library has no name for this architecture (`model_type: fathom`): load it with fathom."
+        if native
+        else f"`transformers.{family.architecture}{family.heads[about.task].suffix}` loads this folder as it is."
+    )
+    return f"""---
+{yaml.safe_dump(header, sort_keys=True).strip()}
+---
+
+# {name}
+
+A base model, pre-trained on text without labels. {parameters:,} parameters.
+
+- Measured on {facts["documents"]["held-out"]:,} documents held out of its training (they chose the best checkpoint): {figures}.
+  Losses are in nats a token.
+- Trained on {facts["documents"]["train"]:,} documents in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.
+- Reads {about.max_length} tokens at once.
+
+## Use
+
+    fathom finetune DATA --model {name} --output NEW
+    {use}
+
+{loading}
+
+## How it was made
+
+    {made_by.command}
+
+fathom {made_by.version}; everything else is in made_by.json.
+"""

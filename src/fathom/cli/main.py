@@ -25,6 +25,7 @@ from fathom.errors import FathomError, MachineError, explain
 
 VERBS = {
     "quickstart": "the whole way on a small real data set and a small real model, offline, in minutes",
+    "pretrain": "documents without labels → a base model",
     "finetune": "labelled texts and a model (or none) → a classifier",
     "evaluate": "measure a classifier on labelled texts, with intervals",
     "predict": "label texts, with calibrated confidence; or find what a model was trained to find",

@@ -2,17 +2,17 @@
 
 from fathom.data.batches import (
     Batch,
-    ContinuedRows,
     Epochs,
+    OrderedRows,
     Rows,
     padding_share,
     plan_batches,
-    plan_continued,
     random_padding_share,
 )
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
+from fathom.data.duplicates import Duplicates, SharedPassages, find_duplicates, find_shared_passages
 from fathom.data.examples import Columns, Example
 from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
@@ -25,32 +25,35 @@ __all__ = [
     "Batch",
     "CatalogueEntry",
     "Columns",
-    "ContinuedRows",
     "Corpus",
     "CorpusSettings",
     "DocumentFrame",
+    "Duplicates",
     "EachEpoch",
     "Epochs",
     "Example",
+    "OrderedRows",
     "Overlap",
     "PackedRows",
     "Part",
     "Relation",
     "Rows",
     "SentencePairs",
+    "SharedPassages",
     "Source",
     "Streams",
     "TokenizedDataset",
     "assign_parts",
     "build_corpus",
     "entries",
+    "find_duplicates",
+    "find_shared_passages",
     "normalise_for_matching",
     "open_data",
     "open_file",
     "overlap",
     "padding_share",
     "plan_batches",
-    "plan_continued",
     "random_padding_share",
     "splits_of",
     "text_digest",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from heapq import heappop, heappush
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -50,13 +49,10 @@ class Rows(Protocol):
 
 
 @runtime_checkable
-class ContinuedRows(Rows, Protocol):
-    """Rows of texts longer than a row, which are read one after the other, so that a model may remember the ones before."""
+class OrderedRows(Rows, Protocol):
+    """Rows that have to be read in an order of their own, such as those of a text that runs on from batch to batch."""
 
-    @property
-    def continues(self) -> np.ndarray:
-        """(rows,) booleans, True where a row goes on where the one before it ended."""
-        ...
+    batches: list[np.ndarray]  # the rows of each batch
 
 
 class Epochs(Protocol):
@@ -107,30 +103,6 @@ def plan_batches(
     if shuffle:
         batches = [batches[place] for place in generator.permutation(len(batches))]
     return batches
-
-
-def plan_continued(continues: np.ndarray, *, rows: int, seed: int = 0, epoch: int = 0) -> list[np.ndarray]:
-    """Row numbers for each batch, so that each row of a batch goes on where the same row of the batch before ended.
-
-    Texts are dealt in random order, each to the place of the batch where the fewest rows are. Places that run out of rows
-    are the last ones: batches shrink at the end, and the other rows stay where they are.
-
-    Args:
-        continues: (rows of all texts,) booleans, True where a row goes on where the one before it ended.
-        rows: of a batch.
-        seed: with `epoch`, decides the order; the same two give the same plan.
-    """
-    starts = np.flatnonzero(~continues)
-    texts = np.split(np.arange(len(continues)), starts[1:]) if len(starts) else []
-    places = [(0, place) for place in range(rows)]  # a heap of (rows so far, place)
-    dealt: list[list[np.ndarray]] = [[] for _ in range(rows)]
-    for number in np.random.default_rng([seed, epoch]).permutation(len(texts)):
-        length, place = heappop(places)
-        dealt[place].append(texts[number])
-        heappush(places, (length + len(texts[number]), place))
-    lanes = sorted((np.concatenate(lane) for lane in dealt if lane), key=len, reverse=True)
-    longest = len(lanes[0]) if lanes else 0
-    return [np.array([lane[step] for lane in lanes if len(lane) > step]) for step in range(longest)]
 
 
 def padding_share(lengths: np.ndarray, plan: Sequence[np.ndarray]) -> float:

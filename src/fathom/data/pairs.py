@@ -117,7 +117,7 @@ class SentencePairs:
             sizes = [len(part) for part in parts]
             here = (place, slice(0, sum(sizes)))
             token_ids[here] = np.concatenate(parts)
-            segment_ids[here] = np.repeat(frame.segments, sizes)
+            segment_ids[here] = frame.segments(sizes[1], sizes[3])
             for begin, starts in ((sizes[0], words[0]), (sum(sizes[:3]), words[1])):
                 word_starts[place, begin + 1 : begin + len(starts)] = starts[1:]  # a text starts with a word
         padding = None if (lengths == longest).all() else np.arange(longest) >= lengths[:, None]

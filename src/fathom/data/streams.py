@@ -91,6 +91,7 @@ class Streams:
             example_ids=rows.tolist(),
             tokens=token_ids.size,
             word_starts=torch.from_numpy(np.stack([words for _, words in read])),
+            continues=torch.from_numpy(segment > 0),
         )
 
     def _read(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:

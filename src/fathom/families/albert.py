@@ -19,7 +19,7 @@ ALBERT = Family(
         Key("inner_group_num", "blocks_in_group"),
         Key("max_position_embeddings", "max_length"),
         Key("pad_token_id", "pad_id", default=0, required=False),
-        Key("classifier_dropout_prob", "classifier_dropout", default=0.1, required=False),
+        Key("classifier_dropout_prob", "classifier_dropout", default=0.1, required=False, none_if_equal="dropout"),
     ),
     constants={name: value for name, value in CONSTANTS.items() if name not in _OF_ITS_OWN},
     fixed=FIXED,

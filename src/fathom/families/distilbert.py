@@ -19,7 +19,7 @@ DISTILBERT = Family(
         Key("activation", "activation", values=ACTIVATIONS),
         Key("dropout", "dropout"),
         Key("attention_dropout", "attention_dropout"),
-        Key("seq_classif_dropout", "classifier_dropout", default=0.2, required=False),
+        Key("seq_classif_dropout", "classifier_dropout", default=0.2, required=False, none_if_equal="dropout"),
         Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
     constants=CONSTANTS | {"segments": 0, "norm_eps": 1e-12, "pooler_activation": "relu"},

@@ -50,7 +50,7 @@ GPT_NEO = Family(
         Key("resid_dropout", "dropout"),
         Key("embed_dropout", "embedding_dropout", none_if_equal="dropout"),
         Key("attention_dropout", "attention_dropout"),
-        Key("classifier_dropout", "classifier_dropout", default=0.1, required=False),
+        Key("classifier_dropout", "classifier_dropout", default=0.1, required=False, none_if_equal="dropout"),
         Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
     constants=constants(

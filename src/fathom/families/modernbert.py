@@ -113,7 +113,7 @@ MODERNBERT = Family(
         Key("embedding_dropout", "embedding_dropout", none_if_equal="dropout"),
         Key("mlp_dropout", "activation_dropout"),
         Key("attention_dropout", "attention_dropout"),
-        Key("classifier_dropout", "classifier_dropout", default=0.0, required=False),
+        Key("classifier_dropout", "classifier_dropout", default=0.0, required=False, none_if_equal="dropout"),
         Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
     constants=constants(

@@ -34,7 +34,7 @@ XLNET = Family(
             lambda config: {"dropout": config.dropout},
         ),
         Key("summary_use_proj", "pooler", default=True, required=False),
-        Key("summary_last_dropout", "classifier_dropout", default=0.1, required=False),
+        Key("summary_last_dropout", "classifier_dropout", default=0.1, required=False, none_if_equal="dropout"),
         Key("initializer_range", "initializer_range", default=0.02, required=False),
     ),
     constants=constants(

@@ -1,7 +1,8 @@
 """How well a model answers on text it was not trained on, beside what counting alone achieves on the same answers.
 
     loss                nats an answer
-    bits per byte       loss · tokens / bytes / ln 2: comparable across vocabularies, which loss is not
+    bits per byte       loss · tokens / bytes / ln 2: comparable across vocabularies, which loss is not. Tokens that were not
+                        asked for count as if they had cost as much as the others
     unigram, bigram     the loss of a model that knows how often each token is, and how often after the one before
 
 Every model of tokens should beat both, and a masked one may look at both sides where the bigram looks at one.
@@ -174,7 +175,7 @@ def _held_out(about: About, sums: np.ndarray, tokens: int, text_bytes: int | Non
         count,
         loss,
         accuracy,
-        bits_per_byte=loss * tokens / text_bytes / math.log(2) if text_bytes and of_tokens else None,
+        bits_per_byte=loss * max(tokens, count) / text_bytes / math.log(2) if text_bytes and of_tokens else None,
         unigram_loss=unigram if counted and of_tokens else None,
         bigram_loss=bigram if counted and of_tokens else None,
     )

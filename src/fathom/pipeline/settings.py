@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fathom.data import Columns
 from fathom.errors import SettingsError
 from fathom.families import FAMILIES
+from fathom.families.family import shortest_pattern
 from fathom.model import TransformerConfig
 from fathom.model.config import TRAINING_ONLY
 from fathom.training import TrainingSettings
@@ -99,6 +100,7 @@ class ArchitectureSettings(_Closed):
             common = FAMILIES[self.family].constants
             chosen = {name: value for name, value in chosen.items() if name not in common} | _USUAL.get(self.family, {}) | named
             chosen = {**sizes, **common, **chosen}
+        chosen["pattern"] = shortest_pattern((chosen["pattern"] * self.depth)[: self.depth]) if self.pattern else ""
         try:
             config = TransformerConfig(**{**sizes, **chosen, **training})
         except ValueError as error:
@@ -181,11 +183,13 @@ class PretrainSettings(_Closed):
     model: str = Field(default=SCRATCH, description="a name, a folder, hf:owner/name, or scratch")
     vocabulary: VocabularySettings | None = Field(default=None, description="models from scratch only")
     architecture: ArchitectureSettings | None = Field(default=None, description="models from scratch only")
-    objective: Literal["masked", "masked+next", "masked+order", "causal"] = Field(
+    objective: Literal["masked", "masked+next", "masked+order", "causal", "permutation", "replaced"] = Field(
         default="masked",
-        description="hidden tokens; with next sentence (BERT) or sentence order (ALBERT); or the next token",
+        description="hidden tokens; with next sentence (BERT) or sentence order (ALBERT); the next token; tokens in any order "
+        "(XLNet); replaced tokens (ELECTRA)",
     )
     mask_rate: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are hidden")
+    memory: int = Field(default=0, ge=0, description="tokens of earlier rows that a row sees (permutation only); 0: none")
     whole_words: bool = Field(default=False, description="hide words, not tokens; Chinese ones as jieba finds them")
     max_length: int = Field(default=128, ge=8, description="tokens in a row")
     language: str = Field(default="en", description="how sentences and words are found (spaCy's code; zh)")
@@ -199,6 +203,10 @@ class PretrainSettings(_Closed):
     def _consistent(self) -> PretrainSettings:
         if self.model != SCRATCH and (self.vocabulary is not None or self.architecture is not None):
             raise ValueError(f"vocabulary and architecture describe a model from scratch, but model is {self.model!r}")
+        if self.dropout.token is not None:
+            raise ValueError(f"dropout.token is {self.dropout.token}: whole tokens are dropped in fine-tuning only")
+        if self.memory and self.objective != "permutation":
+            raise ValueError(f"memory is {self.memory}, but the objective is {self.objective!r}; only permutation has one")
         return self
 
 

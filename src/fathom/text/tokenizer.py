@@ -70,7 +70,12 @@ class Frame:
     before: list[int]
     between: list[int]
     after: list[int]
-    segments: tuple[int, int, int, int, int]  # of before, first text, between, second text, after
+    kinds: tuple[list[int], int, list[int], int, list[int]]  # segments: of before, first text, between, second text, after
+
+    def segments(self, first: int, second: int = 0) -> list[int]:
+        """Of all tokens, where the texts have so many."""
+        before, one, between, other, after = self.kinds
+        return [*before, *[one] * first, *between, *[other] * second, *after]
 
 
 class Tokenizer:
@@ -148,7 +153,7 @@ class Tokenizer:
         specials = {role: token for role, token in roles.items() if token is not None}
         # Their class for one model would build the normaliser anew, without ours; their general one has to be told of segments.
         config = {**self._config, **specials, "tokenizer_class": "PreTrainedTokenizerFast"}
-        if any(self._frames[True].segments):
+        if any(any(frame.segments(1, 1)) for frame in self._frames.values()):
             config.setdefault("model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
         config = {key: value for key, value in config.items() if value is not None}
         (folder / TOKENIZER).write_text(self._backend.to_str(pretty=False), encoding="utf-8")
@@ -163,6 +168,13 @@ class Tokenizer:
             named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
             template = named.get("default")
         return template if isinstance(template, str) else None
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Tokens that stand for no text: those with a part to play, and those that the vocabulary marks."""
+        roles = (self.class_id, self.separator_id, self.mask_id, self.bos_id, self.eos_id, self._role("pad_token"))
+        marked = [number for number, token in self._backend.get_added_tokens_decoder().items() if token.special]
+        return tuple(sorted({number for number in (*roles, *marked) if number is not None}))
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token as the vocabulary spells it."""
@@ -326,7 +338,8 @@ class Tokenizer:
         if not ids:  # no special tokens and no content: a model still needs something to look at
             ids = [self.pad_id if self.unknown_id is None else self.unknown_id]
             places = None if places is None else [(0, 0)]
-        return Encoded(ids, None, places, dropped)
+        segments = frame.segments(len(content.ids)) if content.ids or frame.before or frame.after else []
+        return Encoded(ids, segments if any(segments) else None, places, dropped)
 
     def _pair(self, first: _Content, second: _Content, frame: Frame, budget: int, long_text: LongText) -> Encoded:
         length = len(first.ids) + len(second.ids)
@@ -338,7 +351,7 @@ class Tokenizer:
             first, second = first.shortened(sizes[0], long_text), second.shortened(sizes[1], long_text)
         parts = (frame.before, first.ids, frame.between, second.ids, frame.after)
         ids = [token_id for part in parts for token_id in part]
-        segments = [segment for part, segment in zip(parts, frame.segments, strict=True) for _ in part]
+        segments = frame.segments(len(first.ids), len(second.ids))
         places = None
         if first.offsets is not None and second.offsets is not None:
             blank = [(0, 0)]
@@ -357,21 +370,17 @@ class Tokenizer:
         letter = [] if self._words is not None else self._backend.encode("a", add_special_tokens=False).ids
         if not letter:
             separator = [self.separator_id] if self.separator_id is not None and pair else []
-            return Frame([], separator, [], (0, 0, 0, 0, 0))
+            return Frame([], separator, [], ([], 0, [0] * len(separator), 0, []))
         framed = self._backend.encode("a", "a") if pair else self._backend.encode("a")
         ids, segments, size = framed.ids, framed.type_ids, len(letter)
         places = [i for i in range(len(ids) - size + 1) if ids[i : i + size] == letter]
         first, last = places[0], places[-1]
         if not pair:
-            return Frame(ids[:first], [], ids[first + size :], (0, 0, 0, 0, 0))
+            return Frame(
+                ids[:first], [], ids[first + size :], (segments[:first], segments[first], [], 0, segments[first + size :])
+            )
         between = slice(first + size, last)
-        kinds = (
-            segments[0] if first else 0,
-            segments[first],
-            segments[first + size] if last > first + size else 0,
-            segments[last],
-            segments[-1],
-        )
+        kinds = (segments[:first], segments[first], segments[between], segments[last], segments[last + size :])
         return Frame(ids[:first], ids[between], ids[last + size :], kinds)
 
 

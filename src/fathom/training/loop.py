@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fathom.data import Batch, ContinuedRows, Epochs, Rows, plan_batches, plan_continued
+from fathom.data import Batch, Epochs, OrderedRows, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
 from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
@@ -189,10 +189,8 @@ def train(
 
 def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[list[np.ndarray]]:
     """The updates of an epoch, each a list of batches, each an array of row numbers."""
-    if isinstance(dataset, ContinuedRows):
-        longest = max(1, int(dataset.lengths.max(initial=1)))
-        rows = max(1, min(settings.batch_tokens // longest, settings.batch_rows or len(dataset.lengths)))
-        batches = plan_continued(dataset.continues, rows=rows, seed=settings.seed, epoch=epoch)
+    if isinstance(dataset, OrderedRows):
+        batches = dataset.batches
     else:
         batches = plan_batches(
             dataset.lengths,

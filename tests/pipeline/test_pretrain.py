@@ -1,0 +1,193 @@
+"""From documents to a base model: every objective, what is written, that Hugging Face's library agrees, and bad input."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.numpy import load_file
+
+import fathom
+from fathom.checkpoint import load_model
+from fathom.cli.main import main
+from fathom.data import Example
+from fathom.errors import DataError, FathomError, InterruptedRunError, SettingsError
+from fathom.pipeline.finetune import finetune
+from fathom.pipeline.pretrain import TASKS, PretrainResult, pretrain
+from fathom.pipeline.settings import PretrainSettings, read_settings, validate_settings
+from fathom.training import SilentListener
+from tests import tiny
+
+CLASSES = {
+    "masked": "ModernBertForMaskedLM",
+    "masked+next": "BertForPreTraining",
+    "masked+order": "AlbertForPreTraining",
+    "causal": "LlamaForCausalLM",
+    "permutation": "XLNetLMHeadModel",
+    "replaced": "ElectraForPreTraining",
+}
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty short documents of a few sentences each."""
+    path = tmp_path_factory.mktemp("documents") / "documents.jsonl"
+    sentences = [*tiny.GOOD, *tiny.BAD]
+    rows = [" ".join(f"{sentences[(i * j) % 10].capitalize()} {i}." for j in range(1, 6)) for i in range(60)]
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def settings(documents: Path, **changes: Any) -> PretrainSettings:
+    values: dict[str, Any] = {
+        "data": str(documents),
+        "vocabulary": {"size": 200, "min_frequency": 1},
+        "architecture": {"width": 16, "depth": 2, "heads": 2, "feed_forward_width": 32, "embedding_width": None},
+        "max_length": 24,
+        "held_out": 0.1,
+        "training": {"epochs": 1, "updates": 6, "batch_tokens": 256, "learning_rate": 1e-2, "batch_rows": None},
+    }
+    if changes.get("objective") == "masked+order":
+        values["architecture"]["embedding_width"] = 8
+    else:
+        del values["architecture"]["embedding_width"]
+    return read_settings(PretrainSettings, None, {**values, **changes})
+
+
+def run(documents: Path, output: Path, **changes: Any) -> PretrainResult:
+    return pretrain(settings(documents, **changes), output)
+
+
+@pytest.mark.parametrize("objective", TASKS)
+def test_pretrain_writes_a_base_model_that_hugging_face_loads_and_fine_tuning_takes(
+    objective: str, documents: Path, tmp_path: Path
+) -> None:
+    result = run(documents, tmp_path / "base", objective=objective)
+    assert {path.name for path in tmp_path.iterdir()} == {"base"}, "nothing is left beside the folder"
+    loaded = load_model(result.folder)
+    assert loaded.task == TASKS[objective]
+    measured = result.made_by.metrics["held_out"]
+    assert measured["loss"] > 0
+    assert {"unigram_loss", "bigram_loss", "accuracy"} <= measured.keys()
+    theirs = getattr(transformers, CLASSES[objective]).from_pretrained(result.folder).eval()
+    token_ids = torch.randint(10, 100, (2, 12))
+    with torch.no_grad():
+        expected, found = theirs(token_ids)[0], loaded.model(token_ids)
+    torch.testing.assert_close(found[0] if isinstance(found, tuple) else found, expected, atol=1e-4, rtol=0)
+    tuned = finetune(
+        validate_settings({"model": str(result.folder), "max_length": 20, "training": {"epochs": 1, "batch_rows": 16}}),
+        tmp_path / "tuned",
+        train_examples=tiny.examples(4),
+    )
+    states = load_model(tuned.folder).model.state_dict()
+    assert any(name.startswith("transformer.") for name in states)
+    assert tuned.predictor.predict(["a joy"])[0].label in ("good", "bad")
+
+
+@pytest.mark.parametrize("objective", ["masked", "masked+next", "causal", "replaced"])
+def test_pretrain_learns(objective: str, documents: Path, tmp_path: Path) -> None:
+    training = {"epochs": 30, "batch_tokens": 256, "learning_rate": 1e-2, "batch_rows": None, "evaluations": 1}
+    result = run(documents, tmp_path / "base", objective=objective, training=training)
+    first, last = result.training.evaluations[0], result.training.evaluations[-1]
+    assert last["loss"] < 0.9 * first["loss"]
+    assert result.made_by.metrics["held_out"]["loss"] < result.made_by.metrics["held_out"]["unigram_loss"]
+
+
+def test_pretrain_goes_on_from_a_base_model_and_from_the_packaged_ones_shape(documents: Path, tmp_path: Path) -> None:
+    base = run(documents, tmp_path / "base")
+    more = pretrain(settings(documents, model=str(base.folder), vocabulary=None, architecture=None), tmp_path / "more")
+    assert more.made_by.metrics["held_out"]["loss"] < base.made_by.metrics["held_out"]["loss"]
+    assert fathom.load(more.folder).fill(["a good [MASK]"])[0][0][0].probability > 0
+
+
+class _Stop(SilentListener):
+    """Asks for a stop after some updates, as Ctrl-C does."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_step(self, step: int, total: int, loss: float, rate: float, tokens_per_second: float) -> None:
+        if step == self.after:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("objective", "memory", "optimizer"),
+    [
+        ("masked", 0, "muon"),
+        ("masked+order", 0, "adamw"),
+        ("permutation", 0, "adamw"),
+        ("permutation", 40, "adamw"),
+        ("replaced", 0, "adamw"),
+    ],
+)
+def test_pretrain_resumed_is_bit_for_bit_the_run_that_was_never_stopped(
+    objective: str, memory: int, optimizer: str, documents: Path, tmp_path: Path
+) -> None:
+    training = {"epochs": 2, "batch_tokens": 512, "learning_rate": 1e-2, "batch_rows": None, "optimizer": optimizer}
+    chosen = settings(documents, objective=objective, memory=memory, training=training)
+    whole = pretrain(chosen, tmp_path / "whole")
+    for after in (1, whole.training.steps // 2 + 1):
+        output = tmp_path / f"stopped-{after}"
+        with pytest.raises(InterruptedRunError):
+            pretrain(chosen, output, listener=_Stop(after))
+        resumed = pretrain(chosen, output, resume=True)
+        weights = [load_file(folder / "model.safetensors") for folder in (whole.folder, resumed.folder)]
+        assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+        assert resumed.made_by.metrics["held_out"] == whole.made_by.metrics["held_out"]
+
+
+def test_pretrain_bad_input_is_said_and_nothing_is_left(
+    documents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def code(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        return main(["pretrain", *arguments, "--output", str(tmp_path / "out")]), capsys.readouterr().err
+
+    empty, one = tmp_path / "empty.txt", tmp_path / "one.txt"
+    empty.write_text("")
+    one.write_text("word\n")
+    broken = tmp_path / "broken.txt"
+    broken.write_bytes(b"fine\n\xff\xfe broken\n")
+    for arguments, complaint in (
+        (("nowhere.txt",), "no file or folder at nowhere.txt"),
+        ((str(empty),), "empty"),
+        ((str(one),), "held"),
+        ((str(broken),), "line 2"),
+        ((str(documents), "--objective", "sudoku"), "objective"),
+        ((str(documents), "--max-length", "3"), "max_length"),
+        ((str(documents), "--objective", "causal", "--set", "architecture.family=bert"), "causal"),
+        ((str(documents), "--objective", "permutation", "--set", "architecture.family=bert"), "relative"),
+        ((str(documents), "--set", "memory=8"), "only permutation has one"),
+        ((str(documents), "--model", str(tmp_path)), "not a model folder"),
+    ):
+        found, error = code(*arguments)
+        assert found == 2, error
+        assert complaint in error, error
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(SettingsError, match="no data was named"):
+        pretrain(PretrainSettings(), tmp_path / "out")
+    run(documents, tmp_path / "there")
+    with pytest.raises(FathomError, match="exists"):
+        run(documents, tmp_path / "there")
+    assert issubclass(DataError, FathomError)
+
+
+def test_pretrain_from_the_shell_says_what_was_measured(
+    documents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--set", "vocabulary.size=200", "--set", "architecture.width=16", "--set", "architecture.heads=2"]
+    flags += ["--max-length", "24", "--held-out", "0.1", "--updates", "3"]
+    assert main(["pretrain", str(documents), "--output", str(tmp_path / "base"), "--json", *flags]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == str(tmp_path / "base")
+    assert found["held_out"]["loss"] > 0
+    assert found["facts"]["documents"]["held-out"] > 0
+    card = (tmp_path / "base" / "README.md").read_text()
+    assert "transformers.ModernBertForMaskedLM" in card
+    assert Example("x").text == "x"
