@@ -34,14 +34,7 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
             orthogonal = settings.optimizer == "muon" and _is_block_matrix(name, parameter)
             groups.setdefault((orthogonal, decay, rate), []).append(parameter)
     described: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "weight_decay": decay,
-            "lr": rate,
-            "peak": rate,
-            "eps": settings.epsilon,
-            "orthogonal": orthogonal,
-        }
+        {"params": parameters, "weight_decay": decay, "lr": rate, "peak": rate, "orthogonal": orthogonal}
         for (orthogonal, decay, rate), parameters in groups.items()
     ]
     return Muon(described) if settings.optimizer == "muon" else torch.optim.AdamW(described, fused=True)

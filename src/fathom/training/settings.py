@@ -29,9 +29,6 @@ class TrainingSettings(BaseModel):
     weight_decay: float = Field(
         default=0.01, ge=0, description="share of a weight lost in each update, over the rate; never on norms and biases"
     )
-    epsilon: float = Field(
-        default=1e-8, gt=0, description="AdamW's epsilon: weights with gradients below it, such as rare words', move less"
-    )
     layer_decay: float = Field(default=1.0, gt=0, le=1, description="rate of a block over that of the block above it")
     freeze_embeddings: bool = Field(default=False, description="leave the embeddings as they are")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
