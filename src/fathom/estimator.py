@@ -205,6 +205,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             _merged(
                 {
                     "model": os.fspath(self.model) if isinstance(self.model, os.PathLike) else self.model,
+                    "allow_new_head": True,  # `fit` learns the labels that it is given, whatever the model knew
                     "max_length": self.max_length,
                     "long_text": self.long_text,
                     "dev_fraction": self.dev_fraction,
