@@ -143,6 +143,28 @@ def test_pretrain_resumed_is_bit_for_bit_the_run_that_was_never_stopped(
         assert resumed.made_by.metrics["held_out"] == whole.made_by.metrics["held_out"]
 
 
+def test_pretrain_stopped_before_its_training_keeps_the_corpus_and_goes_on(
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(documents, tmp_path / "whole")
+
+    def stop(*arguments: Any, **named: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fathom.pipeline.pretrain.find_duplicates", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(documents, tmp_path / "stopped")
+    shard = next((tmp_path / "stopped.partial" / "corpus").glob("shard-*")) / "tokens.npy"
+    written = shard.stat().st_mtime_ns
+    with pytest.raises(FathomError, match="add --resume"):
+        run(documents, tmp_path / "stopped")
+    assert shard.stat().st_mtime_ns == written
+    resumed = pretrain(settings(documents), tmp_path / "stopped", resume=True)
+    weights = [load_file(folder / "model.safetensors") for folder in (whole.folder, resumed.folder)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
 def test_pretrain_bad_input_is_said_and_nothing_is_left(
     documents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

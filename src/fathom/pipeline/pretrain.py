@@ -54,7 +54,15 @@ from fathom.objectives import (
     topic_baseline,
 )
 from fathom.objectives.held_out import TokenCounts, measure
-from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
+from fathom.pipeline.run import (
+    Texts,
+    begin_run,
+    has_checkpoint,
+    removed_if_unusable,
+    run_fingerprint,
+    run_record,
+    run_vocabulary,
+)
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
 from fathom.training import Listener, SilentListener, TrainingResult, autocast, train
@@ -125,14 +133,16 @@ def pretrain(
     partial = begin_run(output, resume=resume, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
+    evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
     torch.manual_seed(settings.training.seed)
     model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
     for note in notes:
         listener.on_message(note)
-    corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
-    repeated = _repeated(settings, documents, partial / "repeated.json", listener)
-    train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-    facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0)) | repeated
+    with removed_if_unusable(partial, resume=resume):
+        corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+        train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
+        facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
+    facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
     if settings.objective == "masked+next":
         facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
     listener.on_message(_described(facts))
@@ -149,7 +159,7 @@ def pretrain(
         folder=partial,
         fingerprint=run_fingerprint(settings, facts, parents),
         evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings),
-        resume=resume,
+        resume=resume and has_checkpoint(partial),  # a run may have been stopped while its corpus was built
         listener=listener,
     )
     about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
@@ -265,18 +275,21 @@ def _corpus(
     return build_corpus(documents, tokenizer, folder, chosen, processes=processes, on_shard=on_shard)
 
 
-def _repeated(settings: PretrainSettings, documents: Source, path: Path, listener: Listener) -> dict[str, Any]:
+def _test_split(data: str) -> str | None:
+    return "test" if "test" in splits_of(data) else None
+
+
+def _repeated(
+    settings: PretrainSettings, documents: Source, evaluation: Source | None, path: Path, listener: Listener
+) -> dict[str, Any]:
     """What of the documents repeats others, and what of an evaluation set stands in them; counted once, before training."""
     if not path.is_file():
         listener.on_message("looking for documents that repeat others")
         found: dict[str, Any] = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
-        if settings.against is not None:
+        if settings.against is not None and evaluation is not None:
             listener.on_message(f"looking for passages of {settings.against} in the documents")
-            split = "test" if "test" in splits_of(settings.against) else None
-            evaluation = open_data(settings.against, split=split)
-            found["against"] = {"data": settings.against, "split": split} | find_shared_passages(
-                documents, evaluation
-            ).to_dict()
+            shares = find_shared_passages(documents, evaluation).to_dict()
+            found["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
         for counted in found.values():
             del counted["examples"]  # a model folder holds no text
         write_text_atomically(path, to_json(found))

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 import fathom
 from fathom.checkpoint import MadeBy, machine
 from fathom.data import Example
-from fathom.errors import FathomError
+from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
 from fathom.pipeline.settings import VocabularySettings
 from fathom.pipeline.vocabulary import learn_vocabulary
@@ -48,7 +49,7 @@ def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
     refuse_existing(output, overwrite=overwrite)
     partial = output.with_name(output.name + ".partial")
     if partial.exists() and not resume:
-        if any((partial / "checkpoints").glob("step-*")) and not overwrite:
+        if (has_checkpoint(partial) or (partial / "corpus").exists()) and not overwrite:
             raise FathomError(
                 f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
             )
@@ -56,6 +57,22 @@ def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
     with machine_errors(output):
         partial.mkdir(parents=True, exist_ok=True)
     return partial
+
+
+def has_checkpoint(partial: Path) -> bool:
+    """Whether the training of a run has got as far as a checkpoint."""
+    return any((partial / "checkpoints").glob("step-*"))
+
+
+@contextmanager
+def removed_if_unusable(partial: Path, *, resume: bool) -> Iterator[None]:
+    """Removes what a new run has begun if its data turn out to be unusable: there is nothing to go on with."""
+    try:
+        yield
+    except (DataError, SettingsError):
+        if not resume:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def run_vocabulary(
