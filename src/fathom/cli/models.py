@@ -131,8 +131,11 @@ def _description(facts: dict[str, Any]) -> str:
     rows = [("folder", facts["path"]), ("family", str(facts["model_type"])), ("parameters", f"{facts['parameters']:,}")]
     rows.append(("labels", ", ".join(facts["labels"]) if facts["labels"] else "none: fine-tune it first"))
     if (about := facts["fathom"]) is not None:
-        rows.append(("reads", f"{about['max_length']} tokens; of longer texts: {about['long_text']}"))
-        rows.append(("temperature", f"{about['temperature']:.3f}"))
+        classifies = about["task"] == "sequence"
+        rows.append(
+            ("reads", f"{about['max_length']} tokens" + (f"; of longer texts: {about['long_text']}" if classifies else ""))
+        )
+        rows += [("temperature", f"{about['temperature']:.3f}")] if classifies else [("task", about["task"])]
     if (made_by := facts["made_by"]) is not None:
         rows.append(("made by", made_by["command"]))
         rows.append(("with", f"fathom {made_by['version']}, seed {made_by['seed']}, in {made_by['seconds']:,.0f} s"))
