@@ -151,6 +151,18 @@ def test_imdb_from_the_hub_gives_the_same_labels(monkeypatch: pytest.MonkeyPatch
     ]
 
 
+def test_several_splits_are_read_one_after_the_other(data_folder: Path) -> None:
+    for split, texts in {"train": ["good"], "unsup": ["odd", "even"]}.items():
+        (data_folder / "imdb").mkdir(parents=True, exist_ok=True)
+        columns = {"text": texts} | ({"label": [1]} if split == "train" else {})
+        pq.write_table(pa.table(columns), data_folder / "imdb" / f"{split}.parquet")
+    source = open_data("imdb", split="train+unsup", labelled=False)
+    assert [example.text for example in source] == [example.text for example in source] == ["good", "odd", "even"]
+    assert [example.label for example in open_data("imdb", split="train+unsup")] == ["positive", None, None]
+    with pytest.raises(DataError, match="no split 'tests'"):
+        open_data("imdb", split="train+tests")
+
+
 def test_imdb_that_is_nowhere_says_how_to_get_it(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="holds no imdb/ or aclImdb/") as error:
         open_data("imdb")

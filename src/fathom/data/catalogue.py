@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def open_data(spec: str, *, split: str | None = None, columns: Columns = Columns
 
     Args:
         spec: a name of the catalogue, a path, or hf:owner/name.
-        split: "train", "test", …; None: the first that a named data set has, "train" elsewhere.
+        split: "train", "test", …, or several, "train+unsup", one after the other; None: the first that a named data set
+            has, "train" elsewhere.
         columns: names to use instead of those that are found.
         labelled: True: labels are required; False: they are not read; None: read where there are any.
 
@@ -88,6 +90,9 @@ def open_data(spec: str, *, split: str | None = None, columns: Columns = Columns
         DataError: nothing usable there; the message says what is and what to do.
         MissingExtraError: hf: without the extra `hub`.
     """
+    if split is not None and "+" in split:
+        parts = [open_data(spec, split=part, columns=columns, labelled=labelled) for part in split.split("+")]
+        return Source(f"{spec} ({split})", parts[0].columns, lambda: chain.from_iterable(parts))
     known = splits_of(spec)
     if known and split is not None and split not in known:
         raise DataError(f"{spec} has no split {split!r}", expected=f"one of {', '.join(known)}")
