@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import dct, idct
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_softmax
-from scipy.stats import beta, binom, binomtest, norm, t
+from scipy.special import bdtr, log_softmax
+from scipy.stats import beta, binomtest, norm, t
 
 Interval = tuple[float, float]
 
@@ -389,4 +389,4 @@ def exact_lower_bound(correct: int, n: int, confidence: float = 0.95) -> float:
 
 def exact_tail(errors: int, n: int, rate: float) -> float:
     """P(at most `errors` among n), if each happens with `rate`: the p-value of "errors are at least this frequent"."""
-    return float(binom.cdf(errors, n, rate))
+    return float(bdtr(errors, n, rate))

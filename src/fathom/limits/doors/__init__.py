@@ -34,10 +34,12 @@ def open_classifier(what: Any, *, labels: Sequence[str] | None = None, device: s
     """
     classifier = _open(what, None if labels is None else list(labels), device)
     if labels is not None:
-        if len(labels) != len(classifier.labels):
+        own = classifier.labels
+        if len(labels) != len(own) or (list(labels) != own and set(labels) & set(own)):
             raise SettingsError(
-                f"{len(labels)} labels were named, and {classifier.name} has {len(classifier.labels)}",
-                expected=f"one for each of {', '.join(classifier.labels)}",
+                f"the labels {', '.join(labels)} were named, and {classifier.name} says that it has {', '.join(own)}",
+                expected="other names for all of them, in this order",
+                do="leave --labels out, if these are right",
             )
         classifier.labels = list(labels)
     if len(classifier.labels) < 2 or len(set(classifier.labels)) < len(classifier.labels):

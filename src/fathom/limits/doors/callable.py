@@ -23,7 +23,7 @@ class PythonClassifier(Classifier):
     door = "python"
 
     def __init__(self, given: Any, *, name: str, labels: list[str] | None = None) -> None:
-        """Its labels are `labels`, or what the object (or the one whose method it is) calls `classes_` or `labels`.
+        """Its labels are what the object (or the one whose method it is) calls `classes_` or `labels`; else `labels`.
 
         Raises:
             SettingsError: not callable, or nothing says what its columns mean.
@@ -35,7 +35,14 @@ class PythonClassifier(Classifier):
                 expected="a callable from a list of texts to an array of probabilities, or an object with predict_proba",
             )
         self.name = name
-        self.labels = labels if labels is not None else _labels_of(given, name)
+        own = _labels_of(given) or labels
+        if own is None:
+            raise SettingsError(
+                f"{name} does not say what the columns of its answers mean",
+                expected="an attribute classes_ or labels, or the labels by column",
+                do="name them: --labels negative,positive",
+            )
+        self.labels = own
         self._answer: Callable[[list[str]], Any] = answer
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
@@ -71,14 +78,10 @@ def import_named(path: str) -> Any:
     return found
 
 
-def _labels_of(given: Any, name: str) -> list[str]:
+def _labels_of(given: Any) -> list[str] | None:
     for owner in (given, getattr(given, "__self__", None)):
         for attribute in ("classes_", "labels"):
             found = getattr(owner, attribute, None)
             if found is not None and not callable(found):
                 return [str(label) for label in found]
-    raise SettingsError(
-        f"{name} does not say what the columns of its answers mean",
-        expected="an attribute classes_ or labels, or the labels by column",
-        do="name them: --labels negative,positive",
-    )
+    return None

@@ -71,13 +71,14 @@ class OpenInferenceClassifier(Classifier):
         self._input, self._columns = str(texts[0]["name"]), len(texts[0].get("shape") or [1])
         parameters = said.get("parameters")
         own = parameters.get("labels") if isinstance(parameters, dict) else None
-        if labels is None and not (isinstance(own, list) and own):
+        own = [str(label) for label in own] if isinstance(own, list) and own else labels
+        if own is None:
             raise SettingsError(
                 f"{self.name} does not say what its labels are",
                 expected="the labels in the order of its output",
                 do="name them: --labels negative,positive",
             )
-        self.labels = labels if labels is not None else [str(label) for label in own or []]
+        self.labels = own
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """What it says.
