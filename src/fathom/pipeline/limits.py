@@ -24,7 +24,7 @@ from fathom.checkpoint import machine, source_commit
 from fathom.checkpoint.about import ABOUT
 from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
 from fathom.data.description import hash_of
-from fathom.errors import DataError, FathomError, InterruptedRunError, SettingsError
+from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.classifier import Classifier, NotMeasurableError
@@ -126,7 +126,7 @@ def audit(
     run = _Run(classifier, asked, parts, chosen, started, command)
     try:
         run.measure(measurings, on_message, on_answers)
-    except (FathomError, KeyboardInterrupt) as error:
+    except BaseException as error:
         kept = _keep_partial(target, run, error)
         if kept is not None:
             on_message(f"what was measured so far is in {kept}, and the answers are kept")
@@ -207,11 +207,18 @@ class _Parts:
         most = settings.most_texts_quick if settings.quick else settings.most_texts
         if settings.budget is not None:
             most = min(most, max(FEWEST, (settings.budget // 2 - TWICE) // 2))
-        generator, sampled, splits = np.random.default_rng(settings.seed), [], {}
+        generator = np.random.default_rng(settings.seed)
+        sampled: list[str] = []
+        splits: dict[str, list[Example]] = {}
         if was_seen.any() and not contaminated:
             sampled.append(f"{int(was_seen.sum()):,} of {len(examples):,} texts were trained on, and left out")
         for part in ("calibrate", "report"):
             rows = [example for example, own in zip(usable, assigned, strict=True) if own == part]
+            there = {text_digest(example) for example in splits.get("calibrate", [])}
+            new = [example for example in rows if text_digest(example) not in there]  # copies may stand in two groups
+            if len(new) < len(rows):
+                sampled.append(f"{len(rows) - len(new):,} texts that also stand in the calibrate split were left out")
+                rows = new
             if len(rows) < FEWEST:
                 raise DataError(
                     f"{name} leaves {len(rows)} texts for the part that is to {part}",
@@ -368,10 +375,18 @@ def _keep_partial(target: Path | None, run: _Run, error: BaseException) -> Path 
 
 def _check_output(target: Path) -> None:
     """Said now, not after the work."""
+    if target.exists() and not target.is_dir():
+        raise SettingsError(f"{target} is a file", expected="a folder for limits.json", do="name another: --output FOLDER")
     with machine_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     if (target / LIMITS).exists():
-        read_limits(target)  # what is not such a record is not replaced
+        try:
+            read_limits(target)
+        except ModelFolderError as error:
+            raise SettingsError(
+                f"{target / LIMITS} is not replaced, because it is no record that this version can read",
+                do="move it away, or name another folder: --output FOLDER",
+            ) from error
 
 
 def _named(only: Sequence[str]) -> list[Measuring]:
