@@ -72,7 +72,11 @@ def polarity_of(labels: Sequence[str], *, positive: str | None = None) -> Polari
     shown = ", ".join(labels[:8]) + (", …" if len(labels) > 8 else "")
     raise NotMeasurableError(
         f"the labels {shown} do not tell which one praises and which one blames"
-        + ("; name the one that praises: --positive LABEL" if len(labels) == 2 else "; two are needed, or three with a neutral one")
+        + (
+            "; name the one that praises: --positive LABEL"
+            if len(labels) == 2
+            else "; two are needed, or three with a neutral one"
+        )
     )
 
 
