@@ -42,15 +42,16 @@ O:0 I:l I:1 S:5 B:8 Z:2 G:6 E:F D:O 5:S 8:B 2:Z 6:b 9:g
 """
 # Characters that differ by a stroke or two.
 _STROKES = """
-未末 土士 日曰 己已 人入 大太 太犬 王玉 目自 千干 天夫 刀力 午牛 石右 免兔 鸟乌 今令 贝见 历厉 找我 卖买 处外 拔拨 治冶 析折 侯候 哀衰
-即既 未木 休体 问间 可司 无元 平乎 情惰 晴睛 请清 该孩 很狠 没设 住往 观现 看着 老考 困因 田由 甲申 书节 电龟 影彭 剧刷 乐东 烂拦 酒洒
-店占 务条 服报 质贡 量童 快块 慢漫
+未末 土士 日曰 己已 人入 大太 太犬 王玉 目自 千干 天夫 刀力 午牛 石右 免兔 鸟乌 今令 贝见 历厉 找我 卖买 处外 拔拨
+治冶 析折 侯候 哀衰 即既 未木 休体 问间 可司 无元 平乎 情惰 晴睛 请清 该孩 很狠 没设 住往 观现 看着 老考 困因 田由
+甲申 书节 电龟 影彭 剧刷 乐东 烂拦 酒洒 店占 务条 服报 质贡 量童 快块 慢漫
 """
 # Characters of one syllable: what a Chinese writer is offered beside the right one.
 _SYLLABLES = """
-的得地 在再 做作坐座 他她它 那哪 是事室市式试 有又友 像向象相 很狠 和合何河 已以一意 没每美 到道倒 看刊 好号 不步部布 了乐 非飞肥
-常长场 真针 心新欣 情请清轻 影应硬 电店点 房方放 服福复 务物误 早找 餐参 干甘 静净竟 舒书输 适试式 差茶查 烂滥 值直 快块 慢漫 贵归
-便变边 买卖 用永 屏平 本笨 机鸡几 内类 容荣 剧句据 演言眼 员原圆 无五 聊料 推退 见建件
+的得地 在再 做作坐座 他她它 那哪 是事室市式试 有又友 像向象相 很狠 和合何河 已以一意 没每美 到道倒 看刊 好号
+不步部布 了乐 非飞肥 常长场 真针 心新欣 情请清轻 影应硬 电店点 房方放 服福复 务物误 早找 餐参 干甘 静净竟 舒书输
+适试式 差茶查 烂滥 值直 快块 慢漫 贵归 便变边 买卖 用永 屏平 本笨 机鸡几 内类 容荣 剧句据 演言眼 员原圆 无五 聊料
+推退 见建件
 """
 
 
@@ -62,7 +63,7 @@ def _table(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _look_alikes() -> dict[str, tuple[str, ...]]:
-    """Other code points that look the same: Cyrillic and Greek for Latin letters, the Kangxi radicals for Chinese characters."""
+    """Other code points of the same look: Cyrillic and Greek for Latin letters, Kangxi radicals for Chinese characters."""
     latin, other = "acehijopsuvxyABCEHIJKMNOPSTXYZ", "асеһіјорѕυνхуАВСЕНІЈКМΝОРЅТХУΖ"
     radicals = map(chr, range(0x2F00, 0x2FD6))
     return _table([*zip(latin, other, strict=True), *((unicodedata.normalize("NFKC", sign), sign) for sign in radicals)])
@@ -70,7 +71,7 @@ def _look_alikes() -> dict[str, tuple[str, ...]]:
 
 SCANNED = _table(
     [
-        *(tuple(pair.split(":")) for pair in _SCANNED.split()),  # type: ignore[misc]
+        *((pair.split(":")[0], pair.split(":")[1]) for pair in _SCANNED.split()),
         *((pair[place], pair[1 - place]) for pair in _STROKES.split() for place in (0, 1)),
     ]
 )

@@ -8,8 +8,8 @@ The open format is jsonl, one case a line; lines with one name are one test:
 
     test    its name
     texts   one text, or the original and what it is changed to
-    must    "be" (the answer is `label`; this, where nothing is said), "not be", "stay" (the answer), "not fall", "not rise" (the
-            probability of `label`)
+    must    "be" (the answer is `label`; this, where nothing is said), "not be", "stay" (the answer), "not fall", "not rise"
+            (the probability of `label`)
     label   one of the classifier's; for "not fall" and "not rise" it may be left out: the answer to the first text
 """
 
