@@ -32,6 +32,16 @@ def limits(
         str | None, typer.Option(help="Labelled texts for a bag of words to compare with; what is measured on is left out.")
     ] = None,
     train_split: Annotated[str | None, typer.Option(help="Which part of them. [default: train, where there is one]")] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Behaviour tests: jsonl, or a suite that CheckList saved; no code in it runs."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Texts and what was made of them by changing as little as possible.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="The label that praises. [default: by its name]")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="The labels by column of its answers, where the model does not say.")
     ] = None,
@@ -82,6 +92,9 @@ def limits(
             labels=None if labels is None else [part.strip() for part in labels.split(",")],
             train=train,
             train_split=train_split,
+            suite=suite,
+            pairs=pairs,
+            positive=positive,
             device=device,
             on_message=say,
             on_answers=on_answers,

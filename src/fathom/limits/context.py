@@ -12,7 +12,7 @@ into a record of why. It asks only through `context.asked`, and draws only from 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -23,13 +23,18 @@ from fathom.data import Example, assign_parts, text_digest
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
+from fathom.limits.behaviour import BehaviourTest
 from fathom.limits.classifier import NotMeasurableError
+from fathom.limits.pairs import PairFile
+from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Policy
 from fathom.limits.record import Measure, WorstExample
 from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, wilson
 
 WORST = 8  # examples that a measure keeps to be read
 LONGEST_SHOWN = 1000  # characters kept of each
+CHARACTERS, CHARACTERS_QUICK = 3_000_000, 150_000  # that a measure which changes texts has read, about
+FEWEST_CHANGED, FEWEST_CHANGED_QUICK = 20, 8  # texts that it changes, however long they are
 Language = Literal["en", "zh"]
 
 
@@ -52,6 +57,15 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class Suite:
+    """Tests that the user named."""
+
+    name: str
+    tests: list[BehaviourTest]
+    left_out: list[str]  # tests that cannot be used, each with its reason
+
+
+@dataclass(frozen=True)
 class Context:
     """One audit, as a measure sees it."""
 
@@ -64,11 +78,24 @@ class Context:
     quick: bool = False
     seed: int = 0
     sampled: list[str] = field(default_factory=list)  # what was drawn instead of measured whole, in words
+    seen: Container[Example] | None = None  # what the classifier says it was trained on; None: it does not say
+    positive: str | None = None  # the label that praises, named by the user
+    suite: Suite | None = None
+    pairs: PairFile | None = None
 
     @property
     def labels(self) -> list[str]:
         """By class number."""
         return self.asked.labels
+
+    @property
+    def polarity(self) -> Polarity:
+        """Which label is the good one.
+
+        Raises:
+            NotMeasurableError: the labels do not tell, and nobody said.
+        """
+        return polarity_of(self.labels, positive=self.positive)
 
     def generator(self, name: str) -> np.random.Generator:
         """A stream of its own for each name, whatever else was measured before."""
@@ -88,6 +115,20 @@ class Context:
             return self.report
         self.sampled.append(f"{name}: {limit:,} of {len(self.report):,} texts of the report split")
         return self.report.take(np.sort(self.generator(name).choice(len(self.report), size=limit, replace=False)))
+
+    def drawn_to_change(self, name: str, most: int, *, quick: int, askings: int) -> Labelled:
+        """As `drawn`, and fewer where texts are long: for measures that ask many variants of each text.
+
+        Args:
+            name: of the measure.
+            most: texts.
+            quick: the same for a quick audit.
+            askings: variants of each text.
+        """
+        limit, fewest = (CHARACTERS_QUICK, FEWEST_CHANGED_QUICK) if self.quick else (CHARACTERS, FEWEST_CHANGED)
+        mean = sum(map(len, self.report.texts)) / len(self.report)
+        affordable = max(fewest, int(limit / (askings * max(1.0, mean))))
+        return self.drawn(name, min(most, affordable), quick=min(quick, affordable))
 
     @cached_property
     def baseline(self) -> Baseline:

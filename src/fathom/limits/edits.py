@@ -9,6 +9,7 @@ The tables are our own. English and Chinese have different keyboards and look-al
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -139,3 +140,24 @@ def noisy(text: str, edit: Edit, rate: float, generator: np.random.Generator) ->
     chance, choice = generator.random((2, len(text)))
     made = (edit.at(text, place, choice[place]) if chance[place] < rate else None for place in range(len(text)))
     return "".join(sign if new is None else new for sign, new in zip(text, made, strict=True))
+
+
+def typo(text: str, generator: np.random.Generator) -> str:
+    """Two neighbouring letters inside a word of four or more change places; in Chinese, one character of the same syllable.
+
+    The text itself, where it has no such place.
+    """
+    places = [
+        place
+        for word in re.finditer(r"[^\W\d_]{4,}", text)
+        for place in range(word.start() + 1, word.end() - 2)
+        if text[place] != text[place + 1] and not is_han(text[place]) and not is_han(text[place + 1])
+    ]
+    if places:
+        place = places[int(generator.integers(len(places)))]
+        return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    places = [place for place, sign in enumerate(text) if sign in TYPED]
+    if not places:
+        return text
+    place = places[int(generator.integers(len(places)))]
+    return text[:place] + (_pick(TYPED[text[place]], float(generator.random())) or "") + text[place + 1 :]

@@ -27,11 +27,14 @@ from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
+from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
-from fathom.limits.context import Context, Labelled, Language, Measuring
+from fathom.limits.context import Context, Labelled, Language, Measuring, Suite
 from fathom.limits.doors import open_classifier
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import MEASURINGS
+from fathom.limits.pairs import PairFile, read_pairs
+from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Policy, fit_policy
 from fathom.limits.record import (
     LIMITS,
@@ -68,6 +71,7 @@ class LimitsSettings(BaseModel):
     most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
     language: Language | None = None  # None: by the texts
+    positive: str | None = None  # the label that praises; None: by its name
     seed: int = Field(default=0, ge=0)
 
 
@@ -81,6 +85,8 @@ def audit(
     labels: Sequence[str] | None = None,
     train: str | Sequence[Example] | None = None,
     train_split: str | None = None,
+    suite: str | Path | None = None,
+    pairs: str | Path | None = None,
     device: str | None = None,
     command: str | None = None,
     on_message: Callable[[str], None] = lambda text: None,
@@ -98,6 +104,8 @@ def audit(
         labels: by column of its answers, where the predictor does not say.
         train: labelled texts for a bag of words to compare with; those that are also in DATA's splits are left out.
         train_split: of it.
+        suite: a file of behaviour tests, as jsonl or as CheckList saved it.
+        pairs: a file of texts and what was made of them by changing as little as possible.
         device: for models that run here.
         command: what the record says was run; None: this process's own command line.
         on_message: told what happens.
@@ -116,8 +124,14 @@ def audit(
         _check_output(target)
     on_message("opening the classifier")
     classifier = open_classifier(predictor, labels=labels, device=device)
+    sides = _sides(classifier.labels, chosen.positive)
     on_message("reading the data")
     parts = _Parts.of(classifier, data, split, columns, train, train_split, chosen)
+    if suite is not None:
+        on_message("reading the suite of tests")
+        parts.suite = Suite(Path(suite).name, *read_suite(Path(suite), classifier.labels, sides))
+    if pairs is not None:
+        parts.pairs = read_pairs(Path(pairs), classifier.labels, positive=chosen.positive)
     asked = Asked(
         classifier, cache=None if target is None else target / ANSWERS, budget=chosen.budget, on_answers=lambda more: None
     )
@@ -179,6 +193,9 @@ class _Parts:
 
     def __init__(self, facts: DataFacts, calibrate: Labelled, report: Labelled, training: list[Example] | None) -> None:
         self.facts, self.calibrate, self.report, self.training = facts, calibrate, report, training
+        self.seen: SeenTexts | None = None
+        self.suite: Suite | None = None
+        self.pairs: PairFile | None = None
         self.sampled: list[str] = []
         self.contaminated: str | None = None
 
@@ -246,6 +263,7 @@ class _Parts:
         found = cls(
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
+        found.seen = seen
         found.sampled, found.contaminated = sampled, contaminated
         return found
 
@@ -304,6 +322,10 @@ class _Run:
             quick=settings.quick,
             seed=settings.seed,
             sampled=self._sampled,
+            seen=parts.seen,
+            positive=settings.positive,
+            suite=parts.suite,
+            pairs=parts.pairs,
         )
         total += sum(measuring.calls(context) for measuring in measurings)
         for measuring in measurings:
@@ -405,6 +427,14 @@ def _read(data: str | Sequence[Example], split: str | None, columns: Columns) ->
     chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
     name = data if chosen is None else f"{data} ({chosen})"
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _sides(labels: Sequence[str], positive: str | None) -> Polarity | None:
+    """Raises SettingsError for a `positive` that is no label."""
+    try:
+        return polarity_of(labels, positive=positive)
+    except NotMeasurableError:
+        return None
 
 
 def _check(examples: Sequence[Example], labels: Sequence[str], name: str) -> None:
