@@ -26,7 +26,9 @@ def test_names_tell(labels: list[str], expected: Polarity) -> None:
     assert polarity_of(labels) == expected
 
 
-@pytest.mark.parametrize("labels", [["spam", "ham"], ["LABEL_0", "LABEL_1"], ["good", "bad", "ugly"], ["1", "2", "3", "4", "5"]])
+@pytest.mark.parametrize(
+    "labels", [["spam", "ham"], ["LABEL_0", "LABEL_1"], ["good", "bad", "ugly"], ["1", "2", "3", "4", "5"]]
+)
 def test_names_that_do_not_tell_are_said(labels: list[str]) -> None:
     with pytest.raises(NotMeasurableError, match=labels[0]):
         polarity_of(labels)

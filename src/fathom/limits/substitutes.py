@@ -2,8 +2,8 @@
 
 Each line is one group, in one part of speech and one form. Lists are written by hand because the usual source, words that
 stand among the same neighbours, gives antonyms: "good" and "bad" are near neighbours, and an attack that swaps them proves
-nothing (Morris et al. 2020, 2004.14174). A short list makes an attack weaker, so that its success is a lower bound.
-Anybody may use them for anything (CC0).
+nothing (Morris et al. 2020, 2004.14174). Words of several meanings are left out. A short list makes an
+attack weaker, so that its success is a lower bound. Anybody may use them for anything (CC0).
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ women ladies
 man fellow
 people folks persons
 comedy farce
-picture image
-pictures images
-music score
 joke gag
 jokes gags
 scene sequence
@@ -73,8 +70,6 @@ powerful forceful mighty
 compelling gripping riveting absorbing
 fascinating intriguing
 clever smart ingenious
-fresh novel
-original inventive
 perfect flawless faultless
 fine decent
 honest sincere
@@ -101,12 +96,10 @@ sad sorrowful
 angry furious
 big large
 huge enormous immense
-small little
 tiny minuscule
 quick fast rapid
 strange odd weird peculiar
 familiar known
-difficult hard
 easy simple
 entire whole
 main chief principal
@@ -118,7 +111,6 @@ serious earnest
 usual customary
 violent brutal
 important significant
-very highly
 really truly genuinely
 extremely exceedingly
 completely totally entirely utterly
@@ -134,28 +126,13 @@ obviously evidently clearly
 probably likely
 finally eventually
 suddenly abruptly
-simply merely
 especially particularly
-still nevertheless
-also too
-make create produce
-makes creates produces
-made created produced
-making creating producing
-show display
-shows displays
 showed displayed
-begin start
 begins starts
 began started
 finish end
 finishes ends
 finished ended
-get obtain
-gets obtains
-give provide
-gives provides
-gave provided
 need require
 needs requires
 try attempt
@@ -178,8 +155,6 @@ enjoyed relished
 hate loathe detest
 hates loathes detests
 hated loathed detested
-love adore
-loves adores
 loved adored
 recommend commend
 avoid shun
@@ -192,13 +167,8 @@ ask inquire
 happen occur
 happens occurs
 happened occurred
-keep retain
-keeps retains
 manage contrive
 manages contrives
-offer present
-offers presents
-because since
 although though
 while whilst
 """
@@ -216,7 +186,6 @@ _CHINESE = """
 电脑 计算机
 书 书籍 图书
 作者 作家
-内容 内里
 问题 毛病
 朋友 友人
 孩子 小孩 儿童
@@ -245,7 +214,6 @@ _CHINESE = """
 方便 便利 便捷
 便宜 廉价 实惠
 昂贵 高价
-好 佳 棒
 精彩 出彩
 优秀 出色 杰出
 无聊 乏味 枯燥

@@ -121,7 +121,7 @@ def _worst(context: Context, texts: Labelled, edit: Edit) -> list[WorstExample]:
 
 
 def _interval(context: Context, values: np.ndarray, groups: list[str] | None, ends: Interval) -> Interval:
-    """Student's, with one more text at each end of what is possible, so that equal values are not ±0 (as Bonett and Price 2012)."""
+    """Student's, with one more text at each end of the range, so that equal values are not ±0 (as Bonett and Price 2012)."""
     low, high = mean_interval(np.append(values, ends))
     if groups is not None:
         by_group = interval_by_group(values, groups, seed=context.seed)
