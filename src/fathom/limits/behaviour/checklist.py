@@ -12,6 +12,7 @@ import gzip
 import io
 import pickletools
 import tarfile
+import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,5 +245,5 @@ def _unpacked(path: Path) -> bytes:
                     raise DataError(f"{path} holds {len(members)} files", expected="one suite")
                 return inner.read()
         return raw
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(f"{path} cannot be read: {error}", expected="a suite that CheckList saved") from error

@@ -112,7 +112,7 @@ def _one(
         value=float(flipped.mean()),
         interval=context.rate_interval(flipped, texts.groups),
         n=len(texts),
-        floor=Floor(value=float(by_chance.mean()), what="as many such changes at random, without asking"),
+        floor=Floor(value=float(by_chance.mean()), what="as many such changes as the budget allows, at random"),
         better="lower",
         assumptions=assumptions,
         detail=RatesDetail(
