@@ -190,5 +190,5 @@ def _packed(array: np.ndarray) -> str:
 
 
 def _unpacked(packed: str, width: int) -> np.ndarray:
-    found = np.frombuffer(base64.b64decode(packed, validate=True), dtype="<f4").reshape(-1, width)
+    found: np.ndarray = np.frombuffer(base64.b64decode(packed, validate=True), dtype="<f4").reshape(-1, width)
     return found

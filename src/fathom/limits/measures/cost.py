@@ -1,4 +1,4 @@
-"""What an answer costs: operations, seconds, memory, energy. On the machine of this audit, while it did whatever else it did."""
+"""What an answer costs: operations, seconds, memory, energy. On this machine, beside whatever else it did."""
 
 from __future__ import annotations
 

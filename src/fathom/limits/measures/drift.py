@@ -107,8 +107,7 @@ def _labels(context: Context, other: Beside) -> Measure:
         unit="points",
         better="neither",
         assumptions=[
-            "only the shares of the labels have moved, and texts of a label look as before; if that does not hold, neither does "
-            "the estimate",
+            "only the shares of the labels have moved, and texts of a label look as before; else the estimate does not hold",
             NOT_HARM,
             "; ".join(f"{label}: {100 * share:.1f} % here" for label, share in zip(context.labels, priors, strict=True)),
         ],

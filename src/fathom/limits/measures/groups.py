@@ -1,9 +1,9 @@
 """Whether an answer depends on who is spoken of, and whether it is as right for every group of texts.
 
 Counterfactual gap: mean |f(x) − f(x′)| over texts that differ in an identity term alone (Garg et al. 2019, 1809.10610). The
-trap is the counterfactual that is not symmetric: a sentence that is natural for one term and strange, or a stereotype, for
-another. So our sentences say nothing that depends on the term, terms are compared within an axis only, and other descriptions of
-people that are no identity, in the same sentences, show how far any exchanged word moves it.
+trap is the counterfactual that is not symmetric: a sentence that is natural for one term and strange, or a cliché, for another.
+So our sentences say nothing that depends on the term, terms are compared within an axis only, and descriptions that are no
+identity, in the same sentences, show how far any exchanged word moves it.
 """
 
 from __future__ import annotations

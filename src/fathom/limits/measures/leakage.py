@@ -80,7 +80,7 @@ def _clean_minus_dirty(context: Context, known: np.ndarray) -> Measure:
             title=title,
             status="not measurable",
             unit="points",
-            reason=f"{len(dirty)} texts are known and {len(clean_rows)} of the report split are not; {FEWEST} of each are needed",
+            reason=f"{len(dirty)} texts are known and {len(clean_rows)} to report on are not; {FEWEST} of each are needed",
         )
     most = MOST_DIRTY_QUICK if context.quick else MOST_DIRTY
     if len(dirty) > most:

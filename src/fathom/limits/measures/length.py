@@ -264,7 +264,7 @@ def _depths(context: Context) -> list[Measure]:
     note = [
         "the filler says nothing about any label; alone it is answered "
         f"{context.labels[int(alone.argmax())]!r} with confidence {alone.max():.2f}",
-        f"{len(keys)} short texts or sentences of the data that are answered rightly and surely alone; equally many of each label",
+        f"{len(keys)} short texts or sentences of the data, answered rightly and surely alone; as many of each label",
         *unread,
     ]
     curve = CurveDetail(

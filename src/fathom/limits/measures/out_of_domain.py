@@ -1,8 +1,8 @@
 """What it does with texts that it is not for: does it notice, is it sure all the same, and does the policy stop them.
 
-Scores, each higher where a text seems known: the largest probability (Hendrycks and Gimpel 2017, 1610.02136), minus the entropy,
-log Σ exp(logits), the negative energy (Liu et al. 2020, 2010.03759), minus the Mahalanobis distance that the policy uses
-(limits/likeness.py). Beside them stands length alone, which can tell many sets apart and knows nothing.
+Scores, each higher where a text seems known: the largest probability (Hendrycks and Gimpel 2017, 1610.02136), minus the
+entropy, minus the energy −log Σ exp(logits) (Liu et al. 2020, 2010.03759), minus the Mahalanobis distance that the policy
+uses (limits/likeness.py). Beside them stands length alone, which can tell many sets apart and knows nothing.
 """
 
 from __future__ import annotations
