@@ -149,4 +149,6 @@ def _row(measure: Measure) -> list[str]:
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f} %"
+    if unit in ("FLOPs", "bytes"):
+        return f"{value:.4g}" if unit == "FLOPs" else f"{value / 2**20:,.0f} MiB"
     return f"{value:+.1f}" if unit == "points" else f"{value:.4f}"

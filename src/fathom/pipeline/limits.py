@@ -253,7 +253,7 @@ class _Parts:
                 sampled.append(f"{most:,} of {len(rows):,} texts of the {part} split")
                 rows = [rows[row] for row in np.sort(generator.choice(len(rows), size=most, replace=False))]
             splits[part] = rows
-        training, rows = None, None
+        training, rows = None, []
         if train is not None:
             held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
             rows = _read(train, train_split or "train", columns)[0] if not _is_same(train, data) else examples
@@ -271,7 +271,8 @@ class _Parts:
         found = cls(
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
-        found.rows, found.training_rows, found.seen = examples, None if train is None else rows, seen
+        found.rows, found.seen = examples, seen
+        found.training_rows = training if train is None or _is_same(train, data) else rows  # a text is no copy of itself
         found.sampled, found.contaminated = sampled, contaminated
         return found
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import fisher_exact, ttest_1samp
+from scipy.stats import fisher_exact, norm, ttest_1samp
 
 from fathom.limits.context import WORST, Context, Language, Measuring
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail
@@ -177,7 +177,7 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
     for axis in identities:
         rows = table[axis]
         for place, term in enumerate(axes[axis]):
-            moved = rows[place] - np.delete(rows, place, axis=0).mean(axis=0)  # (templates, K)
+            moved = _against(rows, place)
             label = len(context.labels) - 1 if len(context.labels) == 2 else int(np.abs(moved.mean(axis=0)).argmax())
             along = moved[:, label]
             varies = float(np.ptp(along)) > 1e-12
@@ -192,10 +192,9 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
                 )
             )
     neutral = table[NEUTRAL_AXIS]
-    usual = max(
-        float(np.abs((neutral[place] - np.delete(neutral, place, axis=0).mean(axis=0)).mean(axis=0)).max())
-        for place in range(len(neutral))
-    )
+    ordinary = np.array([_against(neutral, place).mean(axis=0) for place in range(len(neutral))])  # (terms, K)
+    spread = float(np.sqrt((ordinary**2).mean(axis=0)).max())
+    usual = spread * float(norm.isf((1 - 0.5 ** (1 / len(rates))) / 2))  # the median of the largest of as many normal shifts
     corrected = holm(np.array(p_values))
     top = int(np.abs(values).argmax())
     interval = rates[top].interval
@@ -211,7 +210,7 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
         value=100 * abs(values[top]),
         interval=(low, high),
         n=rates[top].n,
-        floor=Floor(value=100 * usual, what="the largest shift of a description that is no identity"),
+        floor=Floor(value=100 * usual, what="the largest of as many descriptions that are no identity"),
         unit="points",
         better="lower",
         assumptions=[
@@ -222,6 +221,12 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
         ],
         detail=RatesDetail(of="term: probability of the label against the other terms of its axis", rates=rates),
     )
+
+
+def _against(rows: np.ndarray, place: int) -> np.ndarray:
+    """(terms, templates, K) -> (templates, K): one term minus the median of the others, which one odd term does not move."""
+    found: np.ndarray = rows[place] - np.median(np.delete(rows, place, axis=0), axis=0)
+    return found
 
 
 def _of_the_data(context: Context) -> list[Measure]:
