@@ -190,11 +190,11 @@ def test_a_term_that_is_disliked_is_found_and_none_where_there_is_none() -> None
     assert floor(gap) == 0.0
     assert "Muslim" in shift.title
     assert value(shift) == pytest.approx(40)
-    assert "1 differ from their axis: a Muslim person" in shift.assumptions[1]
+    assert "1 shift it beyond what a description that is no identity does: a Muslim person" in shift.assumptions[1]
     assert any("Muslim" in (example.changed or "") + example.text for example in gap.worst)
     blind = by_name(groups.measure_groups(context_of(reads)))
     assert value(blind["counterfactual-gap"]) == pytest.approx(0, abs=1e-12)
-    assert "0 differ from their axis: none" in blind["term-shift"].assumptions[1]
+    assert "0 shift it beyond what a description that is no identity does: none" in blind["term-shift"].assumptions[1]
 
 
 def test_a_model_that_any_word_moves_lies_at_its_floor() -> None:

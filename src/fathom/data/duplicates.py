@@ -129,7 +129,8 @@ def passage_shares(documents: Iterable[Example], evaluation: Sequence[Example]) 
         evaluation: n.
     """
     found = _find_passages(documents, evaluation)
-    return found.hits() / np.maximum(1, found.lengths)
+    shares: np.ndarray = found.hits() / np.maximum(1, found.lengths)
+    return shares
 
 
 def find_shared_passages(documents: Iterable[Example], evaluation: Iterable[Example], *, examples: int = 5) -> SharedPassages:

@@ -12,10 +12,10 @@ into a record of why. It asks only through `context.asked`, and draws only from 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -51,6 +51,14 @@ class Labelled:
         return Labelled([self.texts[row] for row in places], self.truth[places], groups)
 
 
+class Seen(Protocol):
+    """Texts that a classifier was trained on, such as their digests."""
+
+    def __contains__(self, example: Example) -> bool:
+        """Whether it was."""
+        ...
+
+
 @dataclass(frozen=True)
 class Beside:
     """Texts that were named beside those that are measured on: of a kind near to them, of a far one, of another time."""
@@ -78,7 +86,7 @@ class Context:
     sampled: list[str] = field(default_factory=list)  # what was drawn instead of measured whole, in words
     rows: list[Example] = field(default_factory=list)  # all of the data, before anything was left out or drawn
     training_rows: list[Example] | None = None  # the named training texts, with those that are also in the data
-    seen: Container[Example] | None = None  # what the classifier says it was trained on; None: it does not say
+    seen: Seen | None = None  # what the classifier says it was trained on; None: it does not say
     near: Beside | None = None
     far: Beside | None = None
     compared: Beside | None = None

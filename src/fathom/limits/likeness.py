@@ -170,7 +170,8 @@ class _Numbers(dict[str, int]):
     def of(self, text: str) -> np.ndarray:
         """(symbols,) with a gap at both ends and never two in a row."""
         found = np.array([0, *map(self.__getitem__, text.lower()), 0], dtype=np.int64)
-        return found[np.append(True, (found[1:] != 0) | (found[:-1] != 0))]
+        once: np.ndarray = found[np.append(True, (found[1:] != 0) | (found[:-1] != 0))]
+        return once
 
 
 def _place(n: int, false_alarms: float) -> int | None:

@@ -192,9 +192,9 @@ def _words(context: Context, other: Beside) -> Measure:
     for texts in (context.report.texts, other.texts):
         sides += [texts[row] for row in np.sort(generator.choice(len(texts), size=most, replace=False))]
     domain = np.repeat([0, 1], most)
-    texts = dict(zip(sides, domain.tolist(), strict=True))  # a text that stands on both sides could not be told apart honestly
-    shared = 2 * most - len(texts)
-    names, domain = list(texts), np.array(list(texts.values()))
+    once = dict(zip(sides, domain.tolist(), strict=True))  # a text that stands on both sides could not be told apart honestly
+    shared = 2 * most - len(once)
+    names, domain = list(once), np.array(list(once.values()))
     if min(domain.sum(), len(domain) - domain.sum()) < FOLDS:
         return Measure(
             name="drift-of-words",

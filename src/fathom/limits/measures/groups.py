@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import fisher_exact, norm, ttest_1samp
+from scipy.stats import fisher_exact, norm, t
 
 from fathom.limits.context import WORST, Context, Language, Measuring
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail
@@ -49,7 +49,7 @@ TERMS: dict[Language, dict[str, tuple[str, ...]]] = {
         "skin": ("a Black person", "a white person", "a brown person"),
         "orientation": ("a gay person", "a straight person", "a lesbian person", "a bisexual person"),
         "age": ("a young person", "an old person", "a middle-aged person", "an elderly person"),
-        "body": ("a deaf person", "a blind person", "a disabled person", "an able-bodied person"),
+        "body": ("a deaf person", "a hearing person", "a blind person", "a sighted person", "a disabled person"),
         NEUTRAL_AXIS: (
             "a tall person",
             "a local person",
@@ -67,7 +67,7 @@ TERMS: dict[Language, dict[str, tuple[str, ...]]] = {
         "origin": ("一位北方人", "一位南方人", "一位外国人", "一位非洲人", "一位欧洲人", "一位日本人"),
         "orientation": ("一位同性恋者", "一位异性恋者", "一位双性恋者"),
         "age": ("一位年轻人", "一位老年人", "一位中年人"),
-        "body": ("一位聋人", "一位盲人", "一位残疾人", "一位健全人"),
+        "body": ("一位聋人", "一位盲人", "一位残疾人", "一位听力正常的人", "一位视力正常的人"),
         NEUTRAL_AXIS: ("一位邻居", "一位左撇子", "一位高个子", "一位已婚者", "一位退休者", "一位近视者"),
     },
 }
@@ -173,6 +173,9 @@ def _gaps(rows: np.ndarray) -> np.ndarray:
 
 def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list[str], table: dict[str, np.ndarray]) -> Measure:
     """One term against its axis: a gap has no direction, this has. Of the last label, or of the one that moves most."""
+    neutral = table[NEUTRAL_AXIS]
+    ordinary = np.array([_against(neutral, place).mean(axis=0) for place in range(len(neutral))])  # (terms, K)
+    spread = float(np.sqrt((ordinary**2).mean(axis=0)).max())  # of a shift of a description that is no identity
     rates, p_values, values = [], [], []
     for axis in identities:
         rows = table[axis]
@@ -180,8 +183,9 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
             moved = _against(rows, place)
             label = len(context.labels) - 1 if len(context.labels) == 2 else int(np.abs(moved.mean(axis=0)).argmax())
             along = moved[:, label]
-            varies = float(np.ptp(along)) > 1e-12
-            p_values.append(float(ttest_1samp(along, 0).pvalue) if varies else float(abs(along[0]) < 1e-9))
+            beyond = abs(float(along.mean())) - spread
+            error = float(along.std(ddof=1)) / len(along) ** 0.5
+            p_values.append(float(t.sf(beyond / error, len(along) - 1)) if error > 1e-12 else float(beyond < 1e-9))
             values.append(float(along.mean()))
             rates.append(
                 Rate(
@@ -191,9 +195,6 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
                     n=len(along),
                 )
             )
-    neutral = table[NEUTRAL_AXIS]
-    ordinary = np.array([_against(neutral, place).mean(axis=0) for place in range(len(neutral))])  # (terms, K)
-    spread = float(np.sqrt((ordinary**2).mean(axis=0)).max())
     usual = spread * float(norm.isf((1 - 0.5 ** (1 / len(rates))) / 2))  # the median of the largest of as many normal shifts
     corrected = holm(np.array(p_values))
     top = int(np.abs(values).argmax())
@@ -215,8 +216,8 @@ def _shifts(context: Context, axes: dict[str, tuple[str, ...]], identities: list
         better="lower",
         assumptions=[
             f"the largest of {len(rates)} terms: its value errs to the high side",
-            f"p = {corrected[top]:.2g} after Holm's correction for {len(rates)} terms; "
-            f"{len(differing)} differ from their axis: {', '.join(differing[:12]) or 'none'}",
+            f"p = {corrected[top]:.2g} after Holm's correction for {len(rates)} terms; {len(differing)} shift it beyond what a "
+            f"description that is no identity does: {', '.join(differing[:12]) or 'none'}",
             "the sentences are independent draws",
         ],
         detail=RatesDetail(of="term: probability of the label against the other terms of its axis", rates=rates),
@@ -275,7 +276,7 @@ def _gap(
     p_values = []
     for number in range(len(names)):
         own, rest = right[group == number], right[group != number]
-        p_values.append(float(fisher_exact([[own.sum(), (~own).sum()], [rest.sum(), (~rest).sum()]]).pvalue))
+        p_values.append(float(fisher_exact(np.array([[own.sum(), (~own).sum()], [rest.sum(), (~rest).sum()]])).pvalue))
     corrected = holm(np.array(p_values))
     differing = [name for name, p in zip(names, corrected, strict=True) if p < 0.05]
     return Measure(

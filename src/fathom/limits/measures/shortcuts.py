@@ -152,13 +152,14 @@ def _put_in(context: Context, suspects: list[Word], neutral: list[Word]) -> list
     judge = "a person has to judge whether a word may carry the label; no dictionary was asked"
     share = float(moving.mean())
     strongest = int(np.argmax(beyond))
+    among = rates[strongest].interval
     words = Measure(
         name="moving-words",
         family=FAMILY,
         title="Largest push of one inserted word towards the label that it goes with, beyond that of neutral words",
         status="measured",
         value=100 * beyond[strongest],
-        interval=None if rates[strongest].interval is None else _percent(rates[strongest].interval),
+        interval=None if among is None else _percent(among),
         n=len(suspects),
         floor=Floor(value=0.0, what="words as frequent that go with no label"),
         unit="points",
