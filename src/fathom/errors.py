@@ -64,7 +64,7 @@ class RefusedByGateError(FathomError):
 
 
 class MachineError(FathomError):
-    """The disk is full or read-only, or memory ran out."""
+    """The disk is full or read-only, memory ran out, or another process of the run died."""
 
     exit_code = 4
 
@@ -73,3 +73,11 @@ class InterruptedRunError(FathomError):
     """Stopped by the user (Ctrl-C or SIGTERM), with the work so far saved."""
 
     exit_code = 130
+
+
+class ToldElsewhereError(FathomError):
+    """What ends all processes of a run and is told by one of them; the command ends in silence, with the same exit code."""
+
+    def __init__(self, text: str, *, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code

@@ -1,16 +1,20 @@
 """The only training loop, its optimizer, schedule and precision, and checkpoints that resume bit for bit."""
 
+from fathom.training.distributed import LostRankError, Ranks, joined
 from fathom.training.loop import Listener, NonFiniteError, SilentListener, TrainingResult, train
 from fathom.training.precision import autocast, fast_bfloat16
 from fathom.training.settings import TrainingSettings
 
 __all__ = [
     "Listener",
+    "LostRankError",
     "NonFiniteError",
+    "Ranks",
     "SilentListener",
     "TrainingResult",
     "TrainingSettings",
     "autocast",
     "fast_bfloat16",
+    "joined",
     "train",
 ]
