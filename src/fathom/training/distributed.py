@@ -323,8 +323,8 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """This rank's part of a whole tensor, if `other`, of the same shape, is held in parts."""
-    if not _is_sharded(other):
+    """This rank's part of a tensor, if `other`, of the same shape, is held in parts."""
+    if _is_sharded(tensor) or not _is_sharded(other):
         return tensor
     from torch.distributed.tensor import DTensor, Replicate
 
