@@ -21,7 +21,7 @@ from torch import nn
 
 from fathom.cli.main import main
 from fathom.data import Batch, plan_batches
-from fathom.errors import FathomError, InterruptedRunError, SettingsError, ToldElsewhereError
+from fathom.errors import DataError, FathomError, InterruptedRunError, SettingsError, ToldElsewhereError
 from fathom.model import LanguageModel
 from fathom.objectives import MaskedLanguage, Objective, PermutationLanguage
 from fathom.training import NonFiniteError, Ranks, TrainingSettings, joined, train
@@ -104,19 +104,41 @@ def in_each_process(what: str, folder: Path) -> None:
     """What one of the processes does."""
     torch.set_num_threads(1)
     with joined() as ranks:
-        if what.startswith("lost"):
-            Ending.rank, Ending.batches = int(what[-1]), 2 * STOPPED + 2  # in the midst of an update
-            run("albert", folder, {"checkpoint_minutes": 1e-9}, objective=ending(Ending), ranks=ranks)
-            return
-        for name, (kind, changes) in RUNS.items():
-            _record(ranks, kind, folder / name, changes)
-        for name, changes in (("ddp", {}), ("fsdp", FSDP)):
-            _record(ranks, "albert", folder / f"from-one-{name}", changes, resume=True)
-            Ending.rank, Ending.batches, Ending.number = 1, 2 * STOPPED, signal.SIGTERM
-            _record(ranks, "albert", folder / f"from-two-{name}", changes, objective=ending(Ending))
-        _record(ranks, "albert", folder / "poisoned", FSDP, objective=ending(Poisoned))
-        _record(ranks, "albert", folder / "uneven", {"accumulate": 3})
-        _record(ranks, "albert", folder / "memory", {}, objective=PermutationLanguage(SPECIAL_IDS, memory=16))
+        if what == "all":
+            _all(ranks, folder)
+        lost = 0 if what == "lost-0" else 1
+        Ending.rank, Ending.batches, Ending.number = lost, 2 * STOPPED + 2, signal.SIGKILL  # in the midst of an update
+        minutes = 1e-9 if lost == 0 else 5.0  # if it is not the first that is lost, that one still saves
+        run("albert", folder / "lost", {"checkpoint_minutes": minutes}, objective=ending(Ending), ranks=ranks)
+
+
+def _all(ranks: Ranks, folder: Path) -> None:
+    for name, (kind, changes) in RUNS.items():
+        _record(ranks, kind, folder / name, changes)
+    for name, changes in (("ddp", {}), ("fsdp", FSDP)):
+        _record(ranks, "albert", folder / f"from-one-{name}", changes, resume=True)
+        Ending.rank, Ending.batches, Ending.number = 1, 2 * STOPPED, signal.SIGTERM
+        _record(ranks, "albert", folder / f"from-two-{name}", changes, objective=ending(Ending))
+    _record(ranks, "albert", folder / "poisoned", FSDP, objective=ending(Poisoned))
+    _record(ranks, "albert", folder / "uneven", {"accumulate": 3})
+    _record(ranks, "albert", folder / "memory", {}, objective=PermutationLanguage(SPECIAL_IDS, memory=16))
+    try:
+        with ranks.first_goes_ahead():
+            assert ranks.is_first, "the others do not get here"
+            raise DataError("no documents")
+    except FathomError as error:
+        _write_error(folder / "ahead", ranks, error)
+
+
+def _write_error(folder: Path, ranks: Ranks, error: FathomError) -> None:
+    folder.mkdir(exist_ok=True)
+    found = {"kind": type(error).__name__, "text": str(error), "code": error.exit_code}
+    (folder / f"error-{ranks.rank}.json").write_text(json.dumps(found))
+
+
+def errors(folder: Path) -> list[dict[str, Any]]:
+    """What each process raised."""
+    return [json.loads((folder / f"error-{rank}.json").read_text()) for rank in (0, 1)]
 
 
 def _record(ranks: Ranks, kind: str, folder: Path, changes: dict[str, Any], **options: Any) -> None:
@@ -124,9 +146,7 @@ def _record(ranks: Ranks, kind: str, folder: Path, changes: dict[str, Any], **op
     try:
         trained = run(kind, folder, changes, ranks=ranks, **options)
     except FathomError as error:
-        folder.mkdir(exist_ok=True)
-        found = {"kind": type(error).__name__, "text": str(error), "code": error.exit_code}
-        (folder / f"error-{ranks.rank}.json").write_text(json.dumps(found))
+        _write_error(folder, ranks, error)
     else:
         weights = {name: tensor.contiguous() for name, tensor in trained.state_dict().items()}
         save_file(weights, folder / f"weights-{ranks.rank}.safetensors")
@@ -137,8 +157,8 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **more}
 
 
-def two_processes(*arguments: str) -> None:
-    """Without torchrun, which takes seconds to start."""
+def two_processes(*arguments: str) -> list[tuple[int, str]]:
+    """Exit codes and standard errors; without torchrun, which takes seconds to start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -148,8 +168,7 @@ def two_processes(*arguments: str) -> None:
         subprocess.Popen(command, env=environment(RANK=rank, LOCAL_RANK=rank, **shared), stderr=subprocess.PIPE, text=True)
         for rank in "01"
     ]
-    errors = [process.communicate(timeout=200)[1] for process in each]
-    assert [process.returncode for process in each] == [0, 0], "\n".join(errors)
+    return [(process.wait(timeout=200), process.communicate()[1]) for process in each]
 
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -164,7 +183,9 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("ddp", "fsdp"):  # what two processes go on with
         with pytest.raises(InterruptedRunError):
             run("albert", folder / f"from-one-{name}", {}, listener=StopAt(STOPPED))
-    two_processes("all", str(folder))
+    (code, error), (lost, _) = two_processes("all", str(folder))
+    assert (code, lost) == (4, -signal.SIGKILL), error
+    (folder / "last-words.txt").write_text(error)
     return folder
 
 
@@ -209,7 +230,7 @@ def test_distributed_two_processes_go_on_with_what_one_began(way: str, together:
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
 def test_distributed_a_stop_of_one_process_stops_both_and_one_goes_on(way: str, together: Path, tmp_path: Path) -> None:
     stopped = together / f"from-two-{way}"
-    told, silent = (json.loads((stopped / f"error-{rank}.json").read_text()) for rank in (0, 1))
+    told, silent = errors(stopped)
     assert (told["kind"], told["code"]) == (InterruptedRunError.__name__, 130)
     assert (silent["kind"], silent["code"], silent["text"]) == (ToldElsewhereError.__name__, 130, told["text"])
     assert told["text"].startswith(f"stopped at update {STOPPED} of")
@@ -228,7 +249,7 @@ def test_distributed_a_stop_of_one_process_stops_both_and_one_goes_on(way: str, 
 
 
 def test_distributed_a_loss_that_is_not_finite_stops_both_and_its_example_is_named(together: Path) -> None:
-    told, silent = (json.loads((together / "poisoned" / f"error-{rank}.json").read_text()) for rank in (0, 1))
+    told, silent = errors(together / "poisoned")
     assert told["kind"] == NonFiniteError.__name__
     assert "at training example 17 " in told["text"]
     assert silent["kind"] == ToldElsewhereError.__name__
@@ -238,26 +259,44 @@ def test_distributed_a_loss_that_is_not_finite_stops_both_and_its_example_is_nam
     ("name", "complaint"), [("uneven", "accumulate is 3 and the run has 2"), ("memory", "remembers 16 tokens")]
 )
 def test_distributed_what_cannot_be_shared_is_refused(name: str, complaint: str, together: Path) -> None:
-    told = json.loads((together / name / "error-0.json").read_text())
-    assert told["kind"] == SettingsError.__name__
+    told, silent = errors(together / name)
+    assert (told["kind"], silent["kind"]) == (SettingsError.__name__, ToldElsewhereError.__name__)
     assert complaint in told["text"]
     assert not (together / name / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("lost", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_distributed_a_process_that_is_killed_ends_the_run_with_a_message_and_a_checkpoint(lost: int, tmp_path: Path) -> None:
-    ended = torchrun("tests.training.test_distributed", f"lost-{lost}", str(tmp_path / "run"))
+def test_distributed_a_first_process_that_fails_alone_ends_both(together: Path) -> None:
+    told, silent = errors(together / "ahead")
+    assert (told["kind"], silent["kind"]) == (DataError.__name__, ToldElsewhereError.__name__)
+    assert (silent["text"], silent["code"]) == ("no documents", 2)
+
+
+def assert_lost_and_resumed(folder: Path, said: str, alone: Path) -> None:
+    """What `said` says is so, and the run can be brought to its end."""
+    assert f"one of the run's 2 processes was lost: update {STOPPED} of" in said, said
+    assert f"checkpoints are in {folder / 'checkpoints'}" in said
+    assert "repeat the command with --resume" in said
+    assert "Traceback" not in said, said
+    assert max((folder / "checkpoints").iterdir()).name == f"step-{STOPPED:08d}"
+    resumed = run("albert", folder, {}, resume=True)
+    assert_same(dict(resumed.state_dict()), dict(run("albert", alone, {}).state_dict()))
+
+
+def test_distributed_a_process_that_is_killed_ends_the_run_with_a_message_and_a_checkpoint(
+    together: Path, tmp_path: Path
+) -> None:
+    assert_lost_and_resumed(together / "lost", (together / "last-words.txt").read_text(), tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_distributed_a_process_that_is_killed_under_torchrun(lost: int, tmp_path: Path) -> None:
+    """The launcher ends the other one, which says its last words all the same."""
+    ended = torchrun("tests.training.test_distributed", f"lost-{lost}", str(tmp_path))
     assert ended.returncode != 0
-    assert "one of the run's 2 processes was lost: update 3 of" in ended.stderr, ended.stderr
-    assert f"checkpoints are in {tmp_path / 'run' / 'checkpoints'}" in ended.stderr
-    assert "--resume" in ended.stderr
     assert "exitcode  : 4 " in ended.stderr, ended.stderr
-    ours = ended.stderr.split("torch/distributed/elastic")[0]
-    assert "Traceback" not in ours, ours
-    newest = max((tmp_path / "run" / "checkpoints").iterdir()).name
-    assert newest == f"step-{STOPPED:08d}"
-    resumed = run("albert", tmp_path / "run", {}, resume=True)
-    assert_same(dict(resumed.state_dict()), dict(run("albert", tmp_path / "alone", {}).state_dict()))
+    ours = ended.stderr.split(" torch/distributed/elastic/multiprocessing/api.py")  # the launcher's log starts in these lines
+    assert_lost_and_resumed(tmp_path / "lost", "".join(ours[:2]), tmp_path / "alone")
 
 
 def test_distributed_pretrain_from_the_shell(tmp_path: Path) -> None:
