@@ -44,7 +44,8 @@ class TrainingSettings(BaseModel):
         default="auto", description="auto: bfloat16 where the processor is fast at it, float32 elsewhere"
     )
     compile: bool = Field(
-        default=False, description="compile the blocks for the device (torch.compile): a slower start, then faster updates"
+        default=False,
+        description="compile the blocks for the device (torch.compile): minutes at the start, then faster updates; dropout falls otherwise",
     )
     sharding: Literal["none", "fsdp"] = Field(
         default="none",
