@@ -24,6 +24,7 @@ def run(folder: Path, settings: TrainingSettings) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of what it does itself
 def test_compiled_blocks_learn_the_same(tmp_path: Path) -> None:
     plain, compiled = run(tmp_path / "plain", SETTINGS), run(tmp_path / "compiled", COMPILED)
     assert plain.keys() == compiled.keys()

@@ -45,7 +45,8 @@ class TrainingSettings(BaseModel):
     )
     compile: bool = Field(
         default=False,
-        description="compile the blocks for the device (torch.compile): minutes at the start, then faster updates; dropout falls otherwise",
+        description="compile the blocks for the device (torch.compile): minutes at the start, then faster updates; "
+        "dropout falls otherwise",
     )
     sharding: Literal["none", "fsdp"] = Field(
         default="none",
