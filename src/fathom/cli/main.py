@@ -21,7 +21,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from fathom.errors import FathomError, MachineError, explain
+from fathom.errors import FathomError, MachineError, ToldElsewhereError, explain
 
 VERBS = {
     "quickstart": "the whole way on a small real data set and a small real model, offline, in minutes",
@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         code, message = explain_error(error)
-        _tell(message)
+        if not isinstance(error, ToldElsewhereError):
+            _tell(message)
     else:
         code = 0
     finally:

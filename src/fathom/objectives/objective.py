@@ -19,7 +19,9 @@ class Objective(Protocol):
 
 @runtime_checkable
 class Remembering(Objective, Protocol):
-    """An objective that holds something from batch to batch, which then belongs to a run's state."""
+    """An objective that may hold something from batch to batch, which then belongs to a run's state."""
+
+    memory: int  # tokens that it holds of each row; 0: it holds nothing
 
     def forget(self) -> None:
         """Holds nothing any more, as when an epoch starts."""

@@ -42,7 +42,7 @@ from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, r
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
 from fathom.text import Tokenizer, read_vectors
-from fathom.training import Listener, SilentListener, TrainingResult, train
+from fathom.training import Listener, Ranks, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
 
@@ -79,6 +79,7 @@ def finetune(
     overwrite: bool = False,
     listener: Listener | None = None,
     tensorboard: bool = False,
+    ranks: Ranks | None = None,
     command: str | None = None,
 ) -> FinetuneResult:
     """Trains a classifier and writes its folder.
@@ -92,15 +93,20 @@ def finetune(
         overwrite: replace a model folder that is there.
         listener: shows progress.
         tensorboard: also write TensorBoard events, into OUTPUT.events (the extra `tensorboard`).
+        ranks: the processes that train together, as `joined` gives them, each of which calls this with the same arguments;
+            None: this one alone. The first one writes.
         command: what made_by.json says was run; None: this process's own command line.
 
     Raises:
         FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
     """
-    listener = listener or SilentListener()
-    if tensorboard:
+    ranks = ranks or Ranks()
+    ranks.require_fit(settings.training, memory=0)
+    listener = listener if listener is not None and ranks.is_first else SilentListener()
+    if tensorboard and ranks.is_first:
         listener = TensorBoardListener(listener, output.with_name(output.name + ".events"))
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    with ranks.first_goes_ahead():
+        partial = begin_run(output, resume=resume or not ranks.is_first, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     listener.on_message("reading the data")
     if train_examples is None:
@@ -109,7 +115,8 @@ def finetune(
         train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(train_examples, settings, dev_examples)
     torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
+    with ranks.first_goes_ahead():
+        model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
     for note in notes:
         listener.on_message(note)
     max_length = min(settings.max_length, model.config.max_length)
@@ -125,15 +132,15 @@ def finetune(
             max_length=max_length,
             long_text=settings.long_text,
             stride=settings.stride,
-            spill_to=partial / spill,
+            spill_to=partial / f"{spill}-{ranks.rank}.ids",
         )
 
     listener.on_message("tokenising")
-    train_set, dev_set = tokenise(parts.train, "train.ids"), tokenise(parts.dev, "dev.ids")
+    train_set, dev_set = tokenise(parts.train, "train"), tokenise(parts.dev, "dev")
     facts = parts.facts | _padding(train_set, settings) | {"truncated_share": train_set.truncated_share}
     listener.on_message(_describe(facts))
 
-    model.to(pick_device(device))
+    model.to(ranks.device(pick_device(device)))
     result = train(
         model,
         Classification(settings.training.label_smoothing),
@@ -144,6 +151,7 @@ def finetune(
         evaluate=_evaluator(dev_set, settings),
         resume=resume,
         listener=listener,
+        ranks=ranks,
     )
     logits = window_logits(model, dev_set)
     assert logits is not None
@@ -159,20 +167,20 @@ def finetune(
         command=command,
         metrics={"dev": chosen, "facts": facts},
     )
-    metrics = (partial / METRICS).read_text(encoding="utf-8")
-    with machine_errors(output):
-        save_model(
-            output,
-            model=model,
-            tokenizer=tokenizer,
-            about=about,
-            made_by=made_by,
-            card=model_card(output.name, model, about, made_by),
-            files={METRICS: metrics},
-            writers={SEEN: parts.seen.save},
-            overwrite=overwrite,
-        )
-    shutil.rmtree(partial, ignore_errors=True)
+    with ranks.first_goes_ahead(), machine_errors(output):
+        if ranks.is_first:
+            save_model(
+                output,
+                model=model,
+                tokenizer=tokenizer,
+                about=about,
+                made_by=made_by,
+                card=model_card(output.name, model, about, made_by),
+                files={METRICS: (partial / METRICS).read_text(encoding="utf-8")},
+                writers={SEEN: parts.seen.save},
+                overwrite=overwrite,
+            )
+            shutil.rmtree(partial, ignore_errors=True)
     predictor = Predictor(model, tokenizer, about)
     return FinetuneResult(output, predictor, made_by, result)
 

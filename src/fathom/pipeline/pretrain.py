@@ -70,7 +70,7 @@ from fathom.pipeline.run import (
 from fathom.pipeline.samples import sample
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
-from fathom.training import Listener, SilentListener, TrainingResult, autocast, measure_work, train
+from fathom.training import Listener, Ranks, SilentListener, TrainingResult, autocast, measure_work, train
 from fathom.training.loop import METRICS
 
 TASKS: dict[str, Task] = {  # what a model that was trained so is for
@@ -116,6 +116,7 @@ def pretrain(
     overwrite: bool = False,
     listener: Listener | None = None,
     processes: int = 1,
+    ranks: Ranks | None = None,
     command: str | None = None,
 ) -> PretrainResult:
     """Trains a base model on documents without labels and writes its folder.
@@ -127,27 +128,33 @@ def pretrain(
         overwrite: replace a model folder that is there.
         listener: shows progress.
         processes: how many tokenise at the same time; the result does not depend on it.
+        ranks: the processes that train together, as `joined` gives them, each of which calls this with the same arguments;
+            None: this one alone. The first one reads and writes, then the others open what it made.
         command: what made_by.json says was run; None: this process's own command line.
 
     Raises:
         FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
     """
-    listener = listener or SilentListener()
+    ranks = ranks or Ranks()
+    listener = listener if listener is not None and ranks.is_first else SilentListener()
     if settings.data is None:
         raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom pretrain DATA …")
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    ranks.require_fit(settings.training, memory=settings.memory)
+    with ranks.first_goes_ahead():
+        partial = begin_run(output, resume=resume or not ranks.is_first, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
     evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
     torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
-    for note in notes:
-        listener.on_message(note)
-    with removed_if_unusable(partial, resume=resume):
-        corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
-        train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-        facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
-    facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
+    with ranks.first_goes_ahead():
+        model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
+        for note in notes:
+            listener.on_message(note)
+        with removed_if_unusable(partial, resume=resume or not ranks.is_first):
+            corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+            train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
+            facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
+        facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
     if settings.objective == "masked+next":
         facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
     listener.on_message(_described(facts))
@@ -155,7 +162,7 @@ def pretrain(
     counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
-    trained = _trained(model).to(pick_device(device))
+    trained = _trained(model).to(ranks.device(pick_device(device)))
     work = measure_work(trained, objective, _one_row(train_rows.epoch(0)), settings.training.precision)
     result = train(
         trained,
@@ -167,10 +174,11 @@ def pretrain(
         evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings, listener),
         resume=resume and has_checkpoint(partial),  # a run may have been stopped while its corpus was built
         listener=listener,
+        ranks=ranks,
     )
     about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
     chosen = max(result.evaluations, key=lambda entry: entry["score"])
-    utilisation = work.utilisation(result.tokens, result.update_seconds)
+    utilisation = work.utilisation(result.tokens, result.update_seconds, result.processes)
     made_by = run_record(
         settings,
         result,
@@ -180,19 +188,20 @@ def pretrain(
         command=command,
         metrics={"held_out": chosen, "facts": facts, "work": {**asdict(work), "utilisation": round(utilisation, 4)}},
     )
-    metrics = (partial / METRICS).read_text(encoding="utf-8")
-    with machine_errors(output):
-        save_model(
-            output,
-            model=model,
-            tokenizer=tokenizer,
-            about=about,
-            made_by=made_by,
-            card=base_card(output.name, model, about, made_by),
-            files={METRICS: metrics, REPORT: base_model_page(output, settings, result, work, made_by, metrics)},
-            overwrite=overwrite,
-        )
-    shutil.rmtree(partial, ignore_errors=True)
+    with ranks.first_goes_ahead(), machine_errors(output):
+        if ranks.is_first:
+            metrics = (partial / METRICS).read_text(encoding="utf-8")
+            save_model(
+                output,
+                model=model,
+                tokenizer=tokenizer,
+                about=about,
+                made_by=made_by,
+                card=base_card(output.name, model, about, made_by),
+                files={METRICS: metrics, REPORT: base_model_page(output, settings, result, work, made_by, metrics)},
+                overwrite=overwrite,
+            )
+            shutil.rmtree(partial, ignore_errors=True)
     return PretrainResult(output, made_by, result)
 
 

@@ -95,10 +95,10 @@ def run_vocabulary(
 
 
 def run_fingerprint(settings: BaseModel, facts: Mapping[str, Any], parents: Mapping[str, str]) -> str:
-    """SHA-256 of everything that decides a run's numbers."""
+    """SHA-256 of everything that decides a run's numbers, apart from their rounding: not of processes and threads."""
     dumped = settings.model_dump(mode="json")
-    del dumped["training"]["checkpoint_minutes"]
-    decisive = [dumped, facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
+    del dumped["training"]["checkpoint_minutes"], dumped["training"]["sharding"]
+    decisive = [dumped, facts, parents, torch.__version__, platform.machine()]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -131,6 +131,7 @@ def run_record(
         settings=settings.model_dump(mode="json"),
         metrics={
             "steps": result.steps,
+            "processes": result.processes,
             "tokens": result.tokens,
             "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
             **metrics,

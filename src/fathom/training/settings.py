@@ -16,7 +16,12 @@ class TrainingSettings(BaseModel):
     updates: int | None = Field(default=None, ge=1, description="stop after so many updates, if the epochs have more")
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
-    accumulate: int = Field(default=1, ge=1, description="batches that make one update")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="batches that make one update, over all processes of the run, which share them: on any number of processes "
+        "that divides it, the run is the same",
+    )
     batch_warmup: float = Field(
         default=0.0, ge=0, le=1, description="share of the batches over which an update grows from 1 batch to `accumulate`"
     )
@@ -43,6 +48,15 @@ class TrainingSettings(BaseModel):
     patience: int | None = Field(default=None, ge=1, description="stop after so many evaluations without a better one")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor is fast at it, float32 elsewhere"
+    )
+    compile: bool = Field(
+        default=False,
+        description="compile the blocks for the device (torch.compile): minutes at the start, then faster updates; "
+        "dropout falls otherwise",
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        default="none",
+        description="with several processes: each holds the whole model, or (fsdp) a part of it; the numbers are the same",
     )
     checkpoint_activations: bool = Field(
         default=False,

@@ -30,9 +30,9 @@ class Work:
     flops_per_token: float  # forward and backward
     peak: float  # FLOP/s
 
-    def utilisation(self, tokens: int, seconds: float) -> float:
-        """MFU of so many real tokens in so many seconds of updates."""
-        return self.flops_per_token * tokens / max(seconds, 1e-9) / self.peak
+    def utilisation(self, tokens: int, seconds: float, processes: int = 1) -> float:
+        """MFU of so many real tokens in so many seconds of updates; each of several processes has this peak."""
+        return self.flops_per_token * tokens / max(seconds, 1e-9) / (self.peak * processes)
 
 
 def measure_work(model: nn.Module, objective: Objective, batch: Batch, precision: Precision) -> Work:
