@@ -119,11 +119,9 @@ def verify_shard(folder: Path, sealed: str | None) -> None:
         ModelFolderError: the shard is missing or damaged.
     """
     try:
-        if not (folder / MANIFEST).is_file():
-            raise ModelFolderError(f"{folder / MANIFEST} is missing")
+        verify_folder(folder, strict=True)
         if sealed is not None and seal(folder) != sealed:
             raise ModelFolderError(f"{folder / MANIFEST} has changed since it was written")
-        verify_folder(folder)
     except ModelFolderError as error:
         raise ModelFolderError(
             f"{folder} is damaged: {str(error).splitlines()[0]}",

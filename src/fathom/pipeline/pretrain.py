@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit, to_json
-from fathom.checkpoint.card import base_card
+from fathom.checkpoint.card import base_card, step_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
     Batch,
@@ -58,10 +58,12 @@ from fathom.pipeline.run import (
     Texts,
     begin_run,
     has_checkpoint,
+    measured_now,
     removed_if_unusable,
     run_fingerprint,
     run_record,
     run_vocabulary,
+    step_folder,
 )
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
@@ -151,6 +153,24 @@ def pretrain(
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
     trained = _trained(model).to(pick_device(device))
+    about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
+
+    def record(result: TrainingResult, held_out: dict[str, float] | None) -> MadeBy:
+        return run_record(
+            settings,
+            result,
+            seed=settings.training.seed,
+            data={"documents": corpus.manifest.texts_sha256},
+            commit=commit,
+            command=command,
+            metrics={"facts": facts} | ({} if held_out is None else {"held_out": held_out}),
+        )
+
+    def keep(result: TrainingResult) -> None:
+        folder, made_by = step_folder(output, result), record(result, measured_now(result))
+        card = step_card(folder.name, model, about, made_by)
+        save_model(folder, model=model, tokenizer=tokenizer, about=about, made_by=made_by, card=card, overwrite=True)
+
     result = train(
         trained,
         objective,
@@ -159,20 +179,11 @@ def pretrain(
         folder=partial,
         fingerprint=run_fingerprint(settings, facts, parents),
         evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings),
-        resume=resume and has_checkpoint(partial),  # a run may have been stopped while its corpus was built
+        keep=keep,
+        resume=resume and has_checkpoint(partial),
         listener=listener,
     )
-    about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
-    chosen = max(result.evaluations, key=lambda entry: entry["score"])
-    made_by = run_record(
-        settings,
-        result,
-        seed=settings.training.seed,
-        data={"documents": corpus.manifest.texts_sha256},
-        commit=commit,
-        command=command,
-        metrics={"held_out": chosen, "facts": facts},
-    )
+    made_by = record(result, max(result.evaluations, key=lambda entry: entry["score"]))
     with machine_errors(output):
         save_model(
             output,
@@ -283,17 +294,17 @@ def _repeated(
     settings: PretrainSettings, documents: Source, evaluation: Source | None, path: Path, listener: Listener
 ) -> dict[str, Any]:
     """What of the documents repeats others, and what of an evaluation set stands in them; counted once, before training."""
-    if not path.is_file():
+    known = _counted_before(path)
+    if known is None:
         listener.on_message("looking for documents that repeat others")
-        found: dict[str, Any] = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
+        known = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
         if settings.against is not None and evaluation is not None:
             listener.on_message(f"looking for passages of {settings.against} in the documents")
             shares = find_shared_passages(documents, evaluation).to_dict()
-            found["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
-        for counted in found.values():
+            known["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
+        for counted in known.values():
             del counted["examples"]  # a model folder holds no text
-        write_text_atomically(path, to_json(found))
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        write_text_atomically(path, to_json(known))
     repeats = known["duplicates"]
     listener.on_message(
         f"{repeats['copies']:,} of {repeats['documents']:,} documents repeat another one, {repeats['near_copies']:,} nearly do"
@@ -303,6 +314,15 @@ def _repeated(
             f"{shared['touched']:,} of {shared['texts']:,} texts of {shared['data']} share a passage of 13 words with "
             f"a document, {shared['wholly']:,} stand in them wholly: figures on these say what was remembered"
         )
+    return known
+
+
+def _counted_before(path: Path) -> dict[str, Any] | None:
+    """What an interrupted run had counted; None where it had not, or the file is damaged, which costs a second count."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
     return known
 
 

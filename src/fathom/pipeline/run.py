@@ -20,12 +20,22 @@ import fathom
 from fathom.checkpoint import MadeBy, machine
 from fathom.data import Example
 from fathom.errors import DataError, FathomError, SettingsError
-from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
+from fathom.folders import (
+    clear_leftovers,
+    machine_errors,
+    refuse_existing,
+    sha256_of_file,
+    verify_folder,
+    write_folder,
+)
 from fathom.pipeline.settings import VocabularySettings
 from fathom.pipeline.vocabulary import learn_vocabulary
 from fathom.text import Tokenizer, blank_markup
 from fathom.text.tokenizer import TOKENIZER
 from fathom.training import TrainingResult
+from fathom.training.settings import KEEPING
+
+STEPS = ".steps"  # after the output's name: the folder of the models that a run keeps on its way
 
 
 @dataclass(frozen=True)
@@ -46,22 +56,40 @@ def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
         FathomError: OUTPUT is there, or an interrupted run, and neither `resume` nor `overwrite` says what to do.
         MachineError: the folder cannot be made.
     """
+    with machine_errors(output):
+        clear_leftovers(output.parent, [output.name])
     refuse_existing(output, overwrite=overwrite)
-    partial = output.with_name(output.name + ".partial")
-    if partial.exists() and not resume:
-        if (has_checkpoint(partial) or (partial / "corpus").exists()) and not overwrite:
+    partial, steps = (output.with_name(output.name + ending) for ending in (".partial", STEPS))
+    if not resume and not overwrite:
+        if has_checkpoint(partial) or (partial / "corpus").exists():
             raise FathomError(
                 f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
             )
-        shutil.rmtree(partial)
+        if steps.exists():
+            raise FathomError(
+                f"{steps} holds models of an earlier run", do="choose another output, or add --overwrite to remove them"
+            )
     with machine_errors(output):
+        for earlier in () if resume else (partial, steps):
+            if earlier.exists():
+                shutil.rmtree(earlier)
         partial.mkdir(parents=True, exist_ok=True)
     return partial
 
 
 def has_checkpoint(partial: Path) -> bool:
-    """Whether the training of a run has got as far as a checkpoint."""
+    """Whether the training of a run has got as far as a checkpoint; otherwise it begins at its beginning."""
     return any((partial / "checkpoints").glob("step-*"))
+
+
+def step_folder(output: Path, result: TrainingResult) -> Path:
+    """Where the model as it is now is kept: the settings' `keep_every`."""
+    return output.with_name(output.name + STEPS) / f"step-{result.steps:08d}"
+
+
+def measured_now(result: TrainingResult) -> dict[str, float] | None:
+    """The last evaluation, if it is of the model as it is now."""
+    return next((scores for scores in result.evaluations if scores["step"] == result.steps), None)
 
 
 @contextmanager
@@ -96,8 +124,7 @@ def run_vocabulary(
 
 def run_fingerprint(settings: BaseModel, facts: Mapping[str, Any], parents: Mapping[str, str]) -> str:
     """SHA-256 of everything that decides a run's numbers."""
-    dumped = settings.model_dump(mode="json")
-    del dumped["training"]["checkpoint_minutes"]
+    dumped = settings.model_dump(mode="json", exclude={"training": set(KEEPING)})
     decisive = [dumped, facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

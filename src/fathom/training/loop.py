@@ -10,6 +10,7 @@ order of the texts from (seed, epoch). So a resumed run repeats what an uninterr
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from fathom.data import Batch, Epochs, OrderedRows, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
+from fathom.folders import machine_errors, write_text_atomically
 from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
 from fathom.training.optimizer import make_optimizer
@@ -67,7 +69,7 @@ class SilentListener:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run was; the model that was handed in now holds the best weights."""
+    """What a run was, or how far it is. When it is finished, the model that was handed in holds the best weights."""
 
     steps: int
     seconds: float
@@ -90,6 +92,7 @@ def train(
     folder: Path,
     fingerprint: str,
     evaluate: Evaluate | None = None,
+    keep: Callable[[TrainingResult], None] | None = None,
     resume: bool = False,
     listener: Listener | None = None,
 ) -> TrainingResult:
@@ -101,6 +104,7 @@ def train(
         evaluate: called with the model (in evaluation mode) and a function that says whether a stop was asked for;
             returns scores, of which "score" is maximised, or None if it gave up because of a stop. Without it the last
             weights are the result.
+        keep: called after every `settings.keep_every` updates with how far the run is, to write the model down as it is then.
         resume: go on from the newest checkpoint in `folder`.
 
     Raises:
@@ -114,6 +118,7 @@ def train(
     total = sum(len(plan) for plan in plans)
     epoch_starts = set(accumulate((len(plan) for plan in plans), initial=0))
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
+    kept_steps = set(range(settings.keep_every, total + 1, settings.keep_every)) if settings.keep_every else set()
     torch.manual_seed(settings.seed)
     optimizer = make_optimizer(model, settings)
     for part in model.modules():
@@ -135,10 +140,11 @@ def train(
     def save() -> None:
         nonlocal last_saved
         state.seconds = time.monotonic() - started
-        save_checkpoint(checkpoints, state, model, optimizer, objective, best)
+        os.fsync(metrics.fileno())  # a checkpoint never knows of a line that a power cut took
+        save_checkpoint(checkpoints, state, model, optimizer, objective, best, keep=settings.keep_newest)
         last_saved = time.monotonic()
 
-    with metrics, stop_requests() as stop_asked:
+    with machine_errors(folder), metrics, stop_requests() as stop_asked:
         updates = _updates(plans, data, state.step)
         while True:
             if evaluate is not None and state.step in evaluation_steps and state.evaluated_at < state.step:
@@ -153,6 +159,9 @@ def train(
                     _write(metrics, {"step": state.step, **scores})
                     listener.on_evaluation(state.step, total, scores)
                     stopped_early = _out_of_patience(state, settings.patience)
+            if keep is not None and state.step in kept_steps:
+                so_far = time.monotonic() - started
+                keep(TrainingResult(state.step, so_far, state.tokens, state.best_step, state.evaluations, stopped_early))
             if stop_asked():
                 save()
                 raise InterruptedRunError(
@@ -291,4 +300,4 @@ def _cut_metrics(path: Path, step: int) -> None:
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        write_text_atomically(path, "".join(kept))

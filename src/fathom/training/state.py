@@ -6,7 +6,7 @@
                                  SHA256SUMS
 
 The order of the texts needs no state: it is a function of (seed, epoch). No pickle: tensors are safetensors, the rest JSON.
-The two newest checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
+The newest few checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError, SettingsError
-from fathom.folders import verify_folder, write_folder
+from fathom.folders import clear_leftovers, verify_folder, write_folder
 from fathom.objectives import Objective, Remembering
-
-KEPT = 2
 
 
 @dataclass
@@ -49,8 +47,10 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     objective: Objective,
     best: dict[str, Tensor] | None,
+    *,
+    keep: int,
 ) -> Path:
-    """Writes `folder`/step-…, whole or not at all, and removes all but the newest two. Returns the checkpoint's folder."""
+    """Writes `folder`/step-…, whole or not at all, and removes all but the newest `keep`. Returns the checkpoint's folder."""
     target = folder / f"step-{state.step:08d}"
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
@@ -67,8 +67,10 @@ def save_checkpoint(
         if best is not None:
             save_file(best, temporary / "best.safetensors")
         (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
-    for old in _checkpoints(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    found = _checkpoints(folder)
+    ahead = found.index(target)  # of this one: those that were damaged when the run resumed from before them
+    for useless in found[:ahead] + found[ahead + keep :]:
+        shutil.rmtree(useless, ignore_errors=True)
     return target
 
 
@@ -86,11 +88,10 @@ def load_checkpoint(
         SettingsError: the checkpoint is of another run (other settings, data or base model).
     """
     damaged: list[str] = []
-    for leftover in folder.glob(".step-*"):  # of a process killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
+    clear_leftovers(folder)
     for checkpoint in _checkpoints(folder):
         try:
-            verify_folder(checkpoint)
+            verify_folder(checkpoint, strict=True)
             state = RunState(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
             tensors = load_file(checkpoint / "state.safetensors")
             best_file = checkpoint / "best.safetensors"
@@ -109,7 +110,7 @@ def load_checkpoint(
     raise ModelFolderError(
         f"{folder} holds no checkpoint that is whole" + "".join(f"\n    {line}" for line in damaged),
         expected="the checkpoints of an interrupted run",
-        do="start the run without --resume",
+        do="start anew: --overwrite in place of --resume",
     )
 
 
