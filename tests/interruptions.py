@@ -12,13 +12,14 @@ Processes are forks of one that has imported torch and computed nothing yet, whi
     power cut        the same, and what had not been flushed to the disk is cut short
     no space         files cannot be created any more from some moment on: exit code 4
     file limit       files cannot grow beyond a size (`ulimit -f`): exit code 4 in the middle of a write
-    small disk       a file system (tmpfs) that is really full: exit code 4; only where this process may mount one
+    small disk       a file system (tmpfs) that is really full: exit code 4; only where namespaces of users are allowed
     damaged          a byte of the newest checkpoint changed, or a file of it cut or gone: it is named, the one before is used
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import errno
 import json
 import os
@@ -41,6 +42,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow: a fork keeps no thread
 
+import torch._dynamo  # noqa: F401  torch itself imports it when the first optimizer is made
+
+import fathom.pipeline.finetune
+import fathom.pipeline.pretrain  # noqa: F401  here, so that the forks find it imported
 from fathom.cli.main import main as fathom_main
 from tests import tiny
 
@@ -121,7 +126,7 @@ def run_process(
             os.close(reading)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(writing, 2)
-            sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))
+            sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))  # noqa: SIM115
             prepare()
             code = fathom_main(arguments)
             sys.stderr.flush()
@@ -271,13 +276,16 @@ class Torture:
         self.history = [f"run {self.runs}: {name}"]
         arguments = command(name, self.folder, output)
         damaged: str | None = None
-        for number in range(points):
-            if output.exists():
-                break
-            kind, damaged = self.interrupt(whole, arguments, output, number, damaged)
+        done = 0
+        while done < points and not output.exists():
+            kind, happened, damaged = self.interrupt(whole, arguments, output, done, damaged)
             if "--resume" not in arguments:
                 arguments.append("--resume")
-            self.counts[kind] += 1
+            if happened:
+                done += 1
+                self.counts[kind] += 1
+            else:
+                self.deck.insert(0, kind)
         if not output.exists():
             ended = run_process(arguments)
             self.expect(ended.code == 0, f"the last resumption ended with {ended.code}", ended)
@@ -290,42 +298,37 @@ class Torture:
         shutil.rmtree(output.parent)
 
     def interrupt(
-        self, whole: Whole, arguments: list[str], output: Path, number: int, damaged: str | None
-    ) -> tuple[str, str | None]:
-        """One interruption; its kind, and the checkpoint that is damaged afterwards and has not been named yet."""
-        checkpoints = output.with_name(output.name + ".partial") / "checkpoints"
-        while True:
-            kind = self.draw(number, checkpoints)
-            if kind == "damaged":
-                damaged = self.damage(checkpoints)
-                return kind, damaged
-            ended, how = self.interrupted(kind, whole, arguments, output, number)
-            self.history.append(f"{kind}, {how}: exit code {ended.code}")
-            self.expect("Traceback" not in ended.said and "bug in fathom" not in ended.said, "an unexplained error", ended)
-            damaged = self.check_damage(damaged, ended)
-            if kind in MACHINE:
-                self.expect(ended.code in (0, 4), f"exit code {ended.code}", ended)
-                told = any(reason in ended.said for reason in ("the disk is full", "larger than the file system"))
-                self.expect(ended.code == 0 or told, "the machine's fault is not told", ended)
-                happened = ended.code == 4
-            elif kind == "stopped":
-                early = -signal.SIGTERM if ended.said == "" else 130  # before the command had begun
-                self.expect(ended.code in (0, 130, early), f"exit code {ended.code}", ended)
-                if "stopped at update" in ended.said:
-                    self.expect(any(checkpoints.glob("step-*")), "no checkpoint", ended)
-                happened = ended.code != 0
-            else:
-                self.expect(ended.code in (0, -signal.SIGKILL), f"exit code {ended.code}", ended)
-                happened = ended.code != 0
-            if happened or output.exists():
-                return kind, damaged
-            if "--resume" not in arguments:
-                arguments.append("--resume")
+        self, whole: Whole, arguments: list[str], output: Path, done: int, damaged: str | None
+    ) -> tuple[str, bool, str | None]:
+        """Tries one interruption.
 
-    def draw(self, number: int, checkpoints: Path) -> str:
+        Returns:
+            Its kind, whether it happened before the run was over, and the checkpoint that is damaged and has not been named yet.
+        """
+        checkpoints = output.with_name(output.name + ".partial") / "checkpoints"
+        kind = self.draw(done, checkpoints)
+        if kind == "damaged":
+            return kind, True, self.damage(checkpoints)
+        ended, how = self.interrupted(kind, whole, arguments, output, done)
+        self.history.append(f"{kind}, {how}: exit code {ended.code}")
+        self.expect("Traceback" not in ended.said and "bug in fathom" not in ended.said, "an unexplained error", ended)
+        if kind in MACHINE:
+            codes = {4}
+            told = any(reason in ended.said for reason in ("the disk is full", "larger than the file system"))
+            self.expect(ended.code == 0 or told, "the machine's fault is not told", ended)
+        elif kind == "stopped":
+            codes = {130} if ended.said else {130, -signal.SIGTERM}  # the signal itself, before the command has begun
+            if "stopped at update" in ended.said:
+                self.expect(any(checkpoints.glob("step-*")), "no checkpoint", ended)
+        else:
+            codes = {-signal.SIGKILL}
+        self.expect(ended.code in codes | {0}, f"exit code {ended.code}", ended)
+        return kind, ended.code != 0, self.check_damage(damaged, ended)
+
+    def draw(self, done: int, checkpoints: Path) -> str:
         """The next kind: all of them in turn, shuffled, each as soon as it is possible."""
         possible = {kind for kind in KINDS if kind != "small disk" or self.mounted}
-        if number == 0 or len(list(checkpoints.glob("step-*"))) < 2:
+        if done == 0 or len(list(checkpoints.glob("step-*"))) < 2:
             possible.discard("damaged")
         if not possible & set(self.deck):
             again = [kind for kind in KINDS if kind != "small disk" or self.mounted]
@@ -335,13 +338,13 @@ class Torture:
         self.deck.remove(kind)
         return kind
 
-    def interrupted(self, kind: str, whole: Whole, arguments: list[str], output: Path, number: int) -> tuple[Ended, str]:
+    def interrupted(self, kind: str, whole: Whole, arguments: list[str], output: Path, done: int) -> tuple[Ended, str]:
         """A process that is interrupted, and how."""
         if kind in TIMED:
             seconds = self.choose.uniform(0, whole.seconds)
             return run_process(arguments, after=(seconds, TIMED[kind])), f"after {seconds:.3f} s"
         if kind in WRITING:
-            places = [place for place in PLACES if whole.events[place] and (number == 0 or place not in EARLY)]
+            places = [place for place in PLACES if whole.events[place] and (done == 0 or place not in EARLY)]
             place = self.choose.choice(places)
             event = self.choose.randint(1, whole.events[place])
             how = f"before change {event} of {place}"
@@ -417,12 +420,14 @@ DISK = 1 << 28  # bytes; a size at which nothing is full
 
 
 def mount(folder: Path) -> bool:
-    """Puts a file system of its own into a folder, if this process may."""
-    options = ["-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
-    try:
-        return subprocess.run(["mount", *options], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
+    """Puts a file system of its own into a folder, if the system lets us; it is this process's alone and ends with it."""
+    user, group = os.getuid(), os.getgid()
+    if ctypes.CDLL(None).unshare(0x10000000 | 0x00020000) != 0:  # CLONE_NEWUSER | CLONE_NEWNS of <sched.h>
         return False
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
+    options = ["-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    return subprocess.run(["mount", *options], capture_output=True, check=False).returncode == 0
 
 
 def resize(folder: Path, size: int) -> None:
@@ -456,11 +461,13 @@ def main() -> int:
     try:
         found = torture(chosen.points, chosen.seed, folder, mounted=mounted, say=lambda text: print(text, flush=True))
     except TortureError as error:
-        print(f"FAILED (seed {chosen.seed}, {folder} stays): {error}", file=sys.stderr)
+        kept = shutil.copytree(folder, f"{folder}-failed")
+        print(f"FAILED (--seed {chosen.seed}; what was there is in {kept}): {error}", file=sys.stderr)
         return 1
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
-    shutil.rmtree(folder)
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+        shutil.rmtree(folder)
     kinds = ", ".join(f"{count} {kind}" for kind, count in found.counts.most_common())
     print(f"{found.runs} runs, interrupted {found.counts.total()} times ({kinds}), each ended as the run that nothing")
     print(f"interrupted, byte for byte. seed {chosen.seed}, {time.monotonic() - started:.0f} s")
