@@ -54,6 +54,7 @@ WRITING = {"killed writing", "power cut", "no space"}
 MACHINE = {"no space", "file limit", "small disk"}  # which end with exit code 4
 KINDS = (*TIMED, "killed writing", "power cut", "no space", "file limit", "small disk", "damaged")
 PLACES = (".partial/vocabulary", ".partial/corpus", ".partial/checkpoints", ".partial/metrics", ".steps/", "/.model.")
+TIMES = {"README.md", "report.html", "SHA256SUMS"}  # files that tell how long a run took, or hash one that does
 EARLY = PLACES[:2]  # what is written once, before the training
 SHAPE = {"width": 16, "depth": 2, "heads": 2, "feed_forward_width": 32}
 TRAINING = {"batch_tokens": 256, "learning_rate": 1e-2, "checkpoint_minutes": 1e-9, "keep_every": 7, "evaluations": 3}
@@ -303,7 +304,7 @@ class Torture:
         """Tries one interruption.
 
         Returns:
-            Its kind, whether it happened before the run was over, and the checkpoint that is damaged and has not been named yet.
+            Its kind, whether it happened before the run was over, and the damaged checkpoint that nobody has named yet.
         """
         checkpoints = output.with_name(output.name + ".partial") / "checkpoints"
         kind = self.draw(done, checkpoints)
@@ -408,8 +409,9 @@ def contents(output: Path) -> dict[str, Any]:
         if path.name == "made_by.json":
             made = json.loads(path.read_text(encoding="utf-8"))
             found[name] = {**made, "command": "", "seconds": 0, "settings": {}}
-            del made["metrics"]["tokens_per_second"]
-        elif path.is_file() and path.name not in ("README.md", "SHA256SUMS"):
+            for name_of_speed in ("tokens_per_second", "work"):
+                made["metrics"].pop(name_of_speed, None)
+        elif path.is_file() and path.name not in TIMES:
             found[name] = path.read_bytes()
     return found
 

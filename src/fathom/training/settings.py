@@ -19,6 +19,9 @@ class TrainingSettings(BaseModel):
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
     accumulate: int = Field(default=1, ge=1, description="batches that make one update")
+    batch_warmup: float = Field(
+        default=0.0, ge=0, le=1, description="share of the batches over which an update grows from 1 batch to `accumulate`"
+    )
     optimizer: Literal["adamw", "muon"] = Field(
         default="adamw", description="muon: for the matrices inside the blocks, with AdamW for the rest"
     )
