@@ -139,13 +139,13 @@ def pretrain(
         raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom pretrain DATA …")
     partial = begin_run(output, resume=resume, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
-    documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
-    evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
-    torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
-    for note in notes:
-        listener.on_message(note)
     with removed_if_unusable(partial, resume=resume):
+        documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
+        evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
+        torch.manual_seed(settings.training.seed)
+        model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
+        for note in notes:
+            listener.on_message(note)
         corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
         train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
         facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))

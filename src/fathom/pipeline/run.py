@@ -19,7 +19,7 @@ from pydantic import BaseModel
 import fathom
 from fathom.checkpoint import MadeBy, machine
 from fathom.data import Example
-from fathom.errors import DataError, FathomError, SettingsError
+from fathom.errors import FathomError
 from fathom.folders import (
     clear_leftovers,
     machine_errors,
@@ -94,11 +94,11 @@ def measured_now(result: TrainingResult) -> dict[str, float] | None:
 
 @contextmanager
 def removed_if_unusable(partial: Path, *, resume: bool) -> Iterator[None]:
-    """Removes what a new run has begun if its data turn out to be unusable: there is nothing to go on with."""
+    """Removes what a new run has begun if its data, model or settings turn out to be unusable: there is nothing to go on with."""
     try:
         yield
-    except (DataError, SettingsError):
-        if not resume:
+    except FathomError as error:
+        if not resume and error.exit_code == FathomError.exit_code:
             shutil.rmtree(partial, ignore_errors=True)
         raise
 
