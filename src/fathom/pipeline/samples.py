@@ -42,10 +42,11 @@ def sample(model: nn.Module, objective: Answering, batch: Batch, tokenizer: Toke
 
 
 def _continuation(model: LanguageModel, batch: Batch, tokenizer: Tokenizer) -> str:
-    ids = batch.token_ids[0][_first_text(batch, tokenizer)][:_PROMPT].tolist()
+    ids = batch.token_ids[0][_first_text(batch, tokenizer)][: min(_PROMPT, model.config.max_length // 3)].tolist()
     prompt = tokenizer.decode(ids)
     ends = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
-    written = Writer(model, tokenizer, end_ids=ends).generate([prompt], make_settings(max_new_tokens=_WRITTEN))
+    room = model.config.max_length - len(tokenizer.prompt_ids(prompt)) - len(tokenizer.frame_ids[0])
+    written = Writer(model, tokenizer, end_ids=ends).generate([prompt], make_settings(max_new_tokens=min(_WRITTEN, room)))
     return f"“{prompt} | {written[0].text}”"
 
 

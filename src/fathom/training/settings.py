@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 KEEPING = frozenset({"checkpoint_minutes", "keep_newest", "keep_every"})  # what stays on disk: changes no number of a run
 
@@ -26,6 +26,9 @@ class TrainingSettings(BaseModel):
         default="adamw", description="muon: for the matrices inside the blocks, with AdamW for the rest"
     )
     learning_rate: float = Field(default=1e-4, gt=0, description="highest rate, reached after warm-up")
+    matrix_learning_rate: float | None = Field(
+        default=None, gt=0, description="of the matrices that muon moves; None: the same as of everything else"
+    )
     schedule: Literal["linear", "wsd", "constant"] = Field(
         default="linear", description="after warm-up: down to 0, stable then down (wsd), or constant"
     )
@@ -53,3 +56,9 @@ class TrainingSettings(BaseModel):
         default=None, ge=1, description="updates after which the model is kept for good, as a folder in OUTPUT.steps"
     )
     seed: int = Field(default=0, ge=0, description="decides fresh weights, dropout and the order of the texts")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.matrix_learning_rate is not None and self.optimizer != "muon":
+            raise ValueError(f"matrix_learning_rate is for the optimizer muon, but optimizer is {self.optimizer!r}")
+        return self
