@@ -69,10 +69,13 @@ def sha256_of_file(path: Path) -> str:
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raises FathomError where writing `target` would destroy something the caller did not ask to replace.
+    """Raises FathomError where writing `target` would destroy something the caller did not ask to replace, or cannot be done.
 
     With `overwrite`, only a folder that fathom wrote (it holds a manifest) or an empty one is replaced.
     """
+    above = next((parent for parent in target.parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        raise FathomError(f"{above} is a file, so {target} cannot be made", expected="a place in a folder", do="choose another")
     if not target.exists() and not target.is_symlink():
         return
     if target.is_dir() and not any(target.iterdir()):

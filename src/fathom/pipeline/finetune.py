@@ -109,7 +109,7 @@ def finetune(
     listener = listener or SilentListener()
     if tensorboard:
         listener = TensorBoardListener(listener, output.with_name(output.name + ".events"))
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    partial = begin_run(output, settings, resume=resume, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     listener.on_message("reading the data")
     if train_examples is None:

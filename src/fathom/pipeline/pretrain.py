@@ -40,7 +40,7 @@ from fathom.data import (
 from fathom.data.duplicates import find_duplicates, find_shared_passages
 from fathom.data.packing import EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
-from fathom.errors import SettingsError
+from fathom.errors import DataError, SettingsError
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.inference import pick_device
 from fathom.model import Model, ReplacedTokenDetector, Task, make_model
@@ -137,7 +137,7 @@ def pretrain(
     listener = listener or SilentListener()
     if settings.data is None:
         raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom pretrain DATA …")
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    partial = begin_run(output, settings, resume=resume, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     with removed_if_unusable(partial, resume=resume):
         documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
@@ -148,7 +148,7 @@ def pretrain(
             listener.on_message(note)
         corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
         train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-        facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
+        facts = _facts(corpus, tokenizer, train_rows.epoch(0), held_out.epoch(0))
     facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
     if settings.objective == "masked+next":
         facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
@@ -378,11 +378,24 @@ def _one_row(rows: Rows) -> Batch:
     return rows.batch(first[:1])
 
 
-def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
+def _facts(corpus: Corpus, tokenizer: Tokenizer, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
+    """What is known of the corpus before training.
+
+    Raises:
+        DataError: the vocabulary does not know what most of the documents are written in.
+    """
     manifest = corpus.manifest
+    unknown = 0 if tokenizer.unknown_id is None else corpus.count(tokenizer.unknown_id)
+    if unknown > manifest.tokens / 2:
+        raise DataError(
+            f"{unknown / manifest.tokens:.1%} of the tokens of {manifest.source} are not in the vocabulary",
+            expected="a vocabulary for the language of the documents",
+            do="learn one (model scratch, without vocabulary.folder), or choose a model that reads this language",
+        )
     return {
         "documents": manifest.documents,
         "tokens": manifest.tokens,
+        "unknown_share": round(unknown / manifest.tokens, 5),
         "text_bytes": manifest.text_bytes,
         "train_rows": len(train_rows.lengths),
         "held_out_rows": len(held_out.lengths),
@@ -392,7 +405,8 @@ def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
 def _described(facts: Mapping[str, Any]) -> str:
     return (
         f"{facts['documents']['train']:,} documents to train on, {facts['documents']['held-out']:,} held out; "
-        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes; "
+        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes, "
+        f"{facts['unknown_share']:.1%} of them unknown; "
         f"{facts['train_rows']:,} rows an epoch"
     )
 

@@ -17,9 +17,9 @@ import torch
 from pydantic import BaseModel
 
 import fathom
-from fathom.checkpoint import MadeBy, machine
+from fathom.checkpoint import MadeBy, machine, to_json
 from fathom.data import Example
-from fathom.errors import FathomError
+from fathom.errors import FathomError, SettingsError
 from fathom.folders import (
     clear_leftovers,
     machine_errors,
@@ -27,6 +27,7 @@ from fathom.folders import (
     sha256_of_file,
     verify_folder,
     write_folder,
+    write_text_atomically,
 )
 from fathom.pipeline.settings import VocabularySettings
 from fathom.pipeline.vocabulary import learn_vocabulary
@@ -49,10 +50,11 @@ class Texts:
         return (example.text if self.markup else blank_markup(example.text) for example in self.examples)
 
 
-def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
+def begin_run(output: Path, settings: BaseModel, *, resume: bool, overwrite: bool) -> Path:
     """The folder in which a run lives until OUTPUT is written: OUTPUT.partial, empty unless the run is resumed.
 
     Raises:
+        SettingsError: the run that is to be resumed has other settings.
         FathomError: OUTPUT is there, or an interrupted run, and neither `resume` nor `overwrite` says what to do.
         MachineError: the folder cannot be made.
     """
@@ -74,7 +76,38 @@ def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
             if earlier.exists():
                 shutil.rmtree(earlier)
         partial.mkdir(parents=True, exist_ok=True)
+    _require_same_settings(partial / "settings.json", _decisive(settings))
     return partial
+
+
+def _decisive(settings: BaseModel) -> dict[str, Any]:
+    """The settings on which a run's numbers depend."""
+    return settings.model_dump(mode="json", exclude={"training": set(KEEPING)})
+
+
+def _require_same_settings(path: Path, now: dict[str, Any]) -> None:
+    """Notes a run's settings when it begins, and compares them when it goes on."""
+    try:
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # damaged: then the checkpoints still tell, by their fingerprint
+        write_text_atomically(path, to_json(now))
+        return
+    if changed := _differences(before, now):
+        raise SettingsError(
+            f"{path.parent} belongs to another run: {', '.join(changed)}",
+            expected="the command that started it, plus --resume",
+            do="repeat that command, or start anew: --overwrite in place of --resume",
+        )
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Which settings differ, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = before | now
+        return [
+            line for key in names for line in _differences(before.get(key), now.get(key), f"{name}.{key}".removeprefix("."))
+        ]
+    return [f"{name} was {before!r} and is {now!r}"] if before != now else []
 
 
 def has_checkpoint(partial: Path) -> bool:
@@ -94,7 +127,7 @@ def measured_now(result: TrainingResult) -> dict[str, float] | None:
 
 @contextmanager
 def removed_if_unusable(partial: Path, *, resume: bool) -> Iterator[None]:
-    """Removes what a new run has begun if its data, model or settings turn out to be unusable: there is nothing to go on with."""
+    """Removes what a new run has begun if its data, model or settings are unusable: there is nothing to go on with."""
     try:
         yield
     except FathomError as error:
@@ -124,8 +157,7 @@ def run_vocabulary(
 
 def run_fingerprint(settings: BaseModel, facts: Mapping[str, Any], parents: Mapping[str, str]) -> str:
     """SHA-256 of everything that decides a run's numbers."""
-    dumped = settings.model_dump(mode="json", exclude={"training": set(KEEPING)})
-    decisive = [dumped, facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
+    decisive = [_decisive(settings), facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
