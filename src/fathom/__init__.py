@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fathom.estimator import TextClassifier
     from fathom.inference import Generation, Prediction, Predictor
+    from fathom.pipeline.limits import audit
 
     load = Predictor.load
     __version__: str
 
-__all__ = ["Generation", "Prediction", "Predictor", "TextClassifier", "__version__", "load"]
+__all__ = ["Generation", "Prediction", "Predictor", "TextClassifier", "__version__", "audit", "load"]
 
 _PLACES = {
     "Generation": "fathom.inference",
     "Prediction": "fathom.inference",
     "Predictor": "fathom.inference",
     "TextClassifier": "fathom.estimator",
+    "audit": "fathom.pipeline.limits",
 }
 
 

@@ -73,3 +73,7 @@ class InterruptedRunError(FathomError):
     """Stopped by the user (Ctrl-C or SIGTERM), with the work so far saved."""
 
     exit_code = 130
+
+
+class PredictorError(FathomError, ValueError):
+    """A predictor under audit that raised, or whose answers are no probabilities, or not the same twice."""

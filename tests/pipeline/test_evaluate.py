@@ -8,8 +8,8 @@ import pytest
 from fathom.data import Example
 from fathom.errors import DataError, ModelFolderError
 from fathom.inference import Predictor
+from fathom.limits.baseline import fit_baseline
 from fathom.limits.statistics import wilson
-from fathom.pipeline.baseline import fit_baseline
 from fathom.pipeline.evaluate import evaluate, evaluate_folder
 from fathom.pipeline.finetune import finetune
 from fathom.pipeline.seen import SeenTexts

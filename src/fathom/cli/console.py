@@ -72,10 +72,13 @@ class Bar:
         self._unit, self._total = unit, total
         self._task = self._progress.add_task(what, total=total, counted="", note="")
 
-    def advance(self, by: int = 1, *, note: str | None = None) -> None:
-        """`by` more are done; `note` replaces the words beside the bar."""
+    def advance(self, by: int = 1, *, note: str | None = None, total: int | None = None) -> None:
+        """`by` more are done; `note` replaces the words beside the bar, `total` what was thought to be all."""
         if self._progress is None:
             return
+        if total is not None and total != self._total:
+            self._total = total
+            self._progress.update(self._task, total=total)
         task = self._progress.tasks[self._task]
         done = f"{int(task.completed) + by:,}"
         counted = f"{done} {self._unit}" if self._total is None else f"{done} of {self._total:,} {self._unit}"

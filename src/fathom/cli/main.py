@@ -27,6 +27,7 @@ VERBS = {
     "pretrain": "documents without labels → a base model",
     "finetune": "labelled texts and a model (or none) → a classifier",
     "evaluate": "measure a classifier on labelled texts, with intervals",
+    "limits": "measure where a classifier fails, and when it may answer",
     "predict": "label texts, with calibrated confidence; or find what a model was trained to find",
     "generate": "write text from prompts, or talk",
     "tokenizer": "learn a vocabulary from texts",

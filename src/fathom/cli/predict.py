@@ -6,6 +6,7 @@ import json as json_module
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from fathom.cli.options import Device, Json
 if TYPE_CHECKING:
     from fathom.data import Example
     from fathom.inference import Prediction, Predictor
+    from fathom.limits.guard import Guarded
+    from fathom.limits.policy import Decision
 
 
 def predict(
@@ -28,6 +31,13 @@ def predict(
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
     pair: Annotated[str | None, typer.Option(help="The column with second texts.")] = None,
     question: Annotated[str | None, typer.Option(help="Of a model that finds answers: what each text is asked.")] = None,
+    policy: Annotated[
+        bool,
+        typer.Option("--policy", help="Of a classifier that was audited: answer, warn or abstain, as its limits.json says."),
+    ] = False,
+    limits: Annotated[
+        Path | None, typer.Option(help="With --policy: the record, or its folder. [default: in the model's folder]")
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -36,6 +46,9 @@ def predict(
     A classifier labels: text, label, confidence, scores, unread (the tokens of a text that it did not see because the text is
     longer than it reads). A tagger gives entities, a model that finds answers the answer to --question, and a model of hidden
     tokens what it would put in their place.
+
+    With --policy a classifier abstains where its record promises nothing (`fathom limits`); JSON has also action, answer (null
+    where it abstains), because (the limits that fired) and labels (the set that holds the true one as often as promised).
 
     Example: fathom predict runs/quickstart/model "A joy from start to finish."
 
@@ -47,7 +60,10 @@ def predict(
 
     if texts and data is not None:
         raise SettingsError("both TEXT and --data were given", expected="one of them")
-    predictor = Predictor.load(model, device=device)
+    if limits is not None and not policy:
+        raise SettingsError("--limits came without --policy", expected="both", do="add --policy, or leave --limits out")
+    guarded = _guarded(model, limits, device) if policy else None
+    predictor = Predictor.load(model, device=device) if guarded is None else guarded.predictor
     chunk = 1024
     if texts:
         examples: Iterator[Example] = (Example(given) for given in texts)
@@ -59,7 +75,7 @@ def predict(
             say("type a text and press Enter; Ctrl-D ends")
             chunk = 1
         examples = (Example(line) for line in standard_input())
-    answers = _answers(predictor, examples, chunk, question)
+    answers = _answers(predictor, examples, chunk, question, guarded)
     with Bar("answering", total=None, unit="texts", quiet=json or sys.stdout.isatty()) as bar:
         for found, shown in answers:
             print(json_module.dumps(found, ensure_ascii=False) if json else shown, flush=chunk == 1)
@@ -67,7 +83,7 @@ def predict(
 
 
 def _answers(
-    predictor: Predictor, examples: Iterator[Example], chunk: int, question: str | None
+    predictor: Predictor, examples: Iterator[Example], chunk: int, question: str | None, guarded: Guarded | None
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Each answer as JSON has it and as a person reads it, by what the model is for."""
     from dataclasses import asdict
@@ -79,7 +95,11 @@ def _answers(
         raise SettingsError(f"--question was given to a model for the task {task!r}", expected="one that finds answers")
     if task not in ("token", "span", "masked", "pretraining"):
         for prediction in predictor.stream(examples, chunk=chunk):
-            yield _as_dict(prediction), _as_text(prediction)
+            if guarded is None:
+                yield _as_dict(prediction), _as_text(prediction)
+            else:
+                decision = guarded.decide(prediction)
+                yield _as_dict(prediction) | _decided(decision), _decided_text(prediction, decision)
         return
     while batch := list(islice(examples, chunk)):
         texts = [example.text for example in batch]
@@ -121,8 +141,33 @@ def _as_dict(prediction: Prediction) -> dict[str, Any]:
     }
 
 
+def _guarded(model: str, record: Path | None, device: str | None) -> Guarded:
+    from fathom.limits.guard import Guarded
+
+    return Guarded.load(model, record=record, device=device)
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "action": decision.action,
+        "answer": decision.label,
+        "confidence": round(decision.confidence, 6),
+        "because": list(decision.because),
+        "labels": decision.labels,
+    }
+
+
+def _decided_text(prediction: Prediction, decision: Decision) -> str:
+    why = f"  [{decision.action}: {', '.join(decision.because)}]" if decision.because else ""
+    text = _shown(prediction.text)
+    return f"{decision.label or '—'}  {percent(decision.confidence)}  {text}{why}"
+
+
+def _shown(given: str) -> str:
+    text = " ".join(given.split())
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
 def _as_text(prediction: Prediction) -> str:
     left_out = f"  [{prediction.unread:,} tokens not read]" if prediction.unread else ""
-    text = " ".join(prediction.text.split())
-    shown = text if len(text) <= 100 else text[:99] + "…"
-    return f"{prediction.label}  {percent(prediction.confidence)}  {shown}{left_out}"
+    return f"{prediction.label}  {percent(prediction.confidence)}  {_shown(prediction.text)}{left_out}"

@@ -5,13 +5,14 @@ Arrays are numpy; n texts, K labels. `probabilities` is (n, K) with rows that su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from scipy.stats import binomtest, norm, t
+from scipy.fft import dct, idct
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import bdtr, log_softmax
+from scipy.stats import beta, binomtest, norm, t
 
 Interval = tuple[float, float]
 
@@ -271,3 +272,121 @@ def accuracy_by_length(lengths: np.ndarray, correct: np.ndarray, bins: int = 6) 
         )
         for rows in _equal_mass(lengths, bins)
     ]
+
+
+def bootstrap_interval(
+    n: int,
+    statistic: Callable[[np.ndarray], float],
+    *,
+    groups: Sequence[str] | None = None,
+    pivotal: bool = False,
+    draws: int = 500,
+    seed: int = 0,
+) -> Interval:
+    """95 % bootstrap interval of anything that is computed from rows (Efron 1979).
+
+    Args:
+        n: rows.
+        statistic: of row numbers, drawn with replacement.
+        groups: (n,) names; whole groups are drawn then.
+        pivotal: mirror the percentiles at the value, 2θ − q: for measures that noise moves upward, such as a calibration
+            error, the plain percentiles would lie above the value (Davison and Hinkley 1997, 5.2).
+        draws: samples.
+    """
+    generator = np.random.default_rng(seed)
+    if groups is None:
+        members = [np.array([row]) for row in range(n)]
+    else:
+        _, places = np.unique(np.asarray(groups), return_inverse=True)
+        members = np.split(np.argsort(places, kind="stable"), np.cumsum(np.bincount(places))[:-1])
+    found = []
+    for _ in range(draws):
+        drawn = generator.integers(len(members), size=len(members))
+        found.append(statistic(drawn if groups is None else np.concatenate([members[place] for place in drawn])))
+    low, high = (float(value) for value in np.quantile(found, (0.025, 0.975)))
+    if pivotal:
+        value = statistic(np.arange(n))
+        low, high = 2 * value - high, 2 * value - low
+    return (low, high)
+
+
+def smooth_calibration_error(confidence: np.ndarray, correct: np.ndarray, points: int = 2000) -> float:
+    """smECE, a calibration error without bins (Błasiok and Nakkiran 2024, 2309.12236, with its reflected Gaussian kernel).
+
+    The residuals correct − confidence are smoothed over the confidence with a Gaussian of width σ, reflected at 0 and 1;
+    E(σ) = ∫₀¹ |1/n Σᵢ (correctᵢ − confidenceᵢ) K_σ(t, confidenceᵢ)| dt falls with σ, and smECE is the σ with E(σ) = σ. Below
+    ten steps of the grid, where σ would be no longer than rounding, E there is the answer.
+
+    Args:
+        confidence: (n,) in [0, 1].
+        correct: (n,) booleans.
+        points: of the grid over [0, 1].
+    """
+    if not len(confidence):
+        return 0.0
+    step = 1 / (points - 1)
+    place = np.asarray(confidence, dtype=np.float64) / step
+    left = np.clip(place.astype(np.int64), 0, points - 2)
+    residual = (np.asarray(correct, dtype=np.float64) - confidence) / len(confidence)
+    sums = np.bincount(left, residual * (left + 1 - place), points) + np.bincount(left + 1, residual * (place - left), points)
+    inside = np.ones(points)
+    inside[[0, -1]] = 0.5  # of the step around an end, half lies in [0, 1]; what lies beyond is reflected into it
+    # a reflected Gaussian is a convolution of the even extension: a product in the cosine transform
+    waves, frequencies = dct(sums / inside, type=1), np.arange(points) * np.pi
+
+    def smoothed(sigma: float) -> float:
+        return float(np.abs(idct(waves * np.exp(-0.5 * (frequencies * sigma) ** 2), type=1)) @ inside)
+
+    finest = 10 * step
+    if smoothed(finest) <= finest:
+        return smoothed(finest)
+    return float(brentq(lambda sigma: smoothed(sigma) - sigma, finest, 1.0, xtol=1e-5))
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """What is gained by answering only where the confidence is high (El-Yaniv and Wiener 2010)."""
+
+    coverage: np.ndarray  # (n,) 1/n, 2/n, …, 1: the share that is answered, the most confident first
+    risk: np.ndarray  # (n,) of those, the share that is wrong
+    aurc: float  # mean risk over all coverages (Geifman and El-Yaniv 2018)
+    augrc: float  # area of coverage · risk over coverage: mean risk of an error that is not caught (Traub 2024, 2407.01032)
+    oracle_aurc: float  # if all wrong answers were less confident than all right ones
+    oracle_augrc: float
+
+
+def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> RiskCoverage:
+    """The curve and its areas. Equal confidences share their errors, as any order among them is as good as another.
+
+    For the areas without order, which a confidence that says nothing gives, see: AURC is the error rate, AUGRC half of it.
+    AUGRC = (1 − AUROC) · acc · (1 − acc) + (1 − acc)²/2, with the AUROC of confidence for right against wrong.
+
+    Args:
+        confidence: (n,), n ≥ 1.
+        correct: (n,) booleans.
+    """
+    n = len(confidence)
+    _, tie, size = np.unique(-np.asarray(confidence), return_inverse=True, return_counts=True)
+    share = np.bincount(tie, weights=~np.asarray(correct, dtype=bool)) / size  # errors a text of each tie
+    errors = np.cumsum(np.repeat(share, size))  # among the 1, 2, … most confident
+    kept = np.arange(1, n + 1)
+    total = float(errors[-1])
+    oracle = np.maximum(0.0, kept - (n - total))
+
+    def areas(found: np.ndarray) -> tuple[float, float]:
+        before = np.concatenate([[0.0], found[:-1]])
+        return float((found / kept).mean()), float((found + before).sum() / (2 * n * n))
+
+    aurc, augrc = areas(errors)
+    oracle_aurc, oracle_augrc = areas(oracle)
+    return RiskCoverage(kept / n, errors / kept, aurc, augrc, oracle_aurc, oracle_augrc)
+
+
+def exact_lower_bound(correct: int, n: int, confidence: float = 0.95) -> float:
+    """The rate that so many right answers exclude anything below, one-sided (Clopper and Pearson 1934); 0 without texts."""
+    return float(beta.ppf(1 - confidence, correct, n - correct + 1)) if correct else 0.0
+
+
+def exact_tail(errors: int, n: int, rate: float) -> float:
+    """P(at most `errors` among n), if each happens with `rate`: the p-value of "errors are at least this frequent"."""
+    return float(bdtr(errors, n, rate))

@@ -19,8 +19,8 @@ from fathom.data import Columns, Example, open_data, splits_of, text_digest
 from fathom.errors import DataError, ModelFolderError, SettingsError
 from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits import statistics
+from fathom.limits.baseline import Baseline, baseline_of, whole_text
 from fathom.limits.statistics import ClassScores, Interval, LengthBin, PairedTest, ReliabilityBin
-from fathom.pipeline.baseline import Baseline, baseline_of, whole_text
 from fathom.pipeline.finetune import split_examples
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import FinetuneSettings

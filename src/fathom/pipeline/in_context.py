@@ -31,9 +31,9 @@ from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
 from fathom.inference.in_context import Question, score_answers, spell_question
 from fathom.limits import statistics
+from fathom.limits.baseline import whole_text
 from fathom.limits.statistics import Interval, PairedTest
 from fathom.model import LanguageModel
-from fathom.pipeline.baseline import whole_text
 from fathom.pipeline.evaluate import Score
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.text import Tokenizer

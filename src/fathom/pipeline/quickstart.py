@@ -21,9 +21,9 @@ from fathom.data.description import hash_of
 from fathom.errors import InterruptedRunError
 from fathom.folders import machine_errors, refuse_existing, write_text_atomically
 from fathom.inference import Predictor
+from fathom.limits.baseline import Baseline, baseline_of
 from fathom.limits.comparison import Comparison, Data, Making, Training, compare
 from fathom.limits.report import render_report
-from fathom.pipeline.baseline import Baseline, baseline_of
 from fathom.pipeline.evaluate import evaluate
 from fathom.pipeline.finetune import FinetuneResult, finetune
 from fathom.pipeline.seen import SEEN, SeenTexts

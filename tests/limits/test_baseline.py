@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from fathom.errors import DataError
-from fathom.pipeline.baseline import CHARACTERS, JIEBA, STRENGTHS, WORDS, Baseline, fit_baseline
+from fathom.limits.baseline import CHARACTERS, JIEBA, STRENGTHS, WORDS, Baseline, fit_baseline
 from fathom.text.splitting import WORD, make_splitter, mostly_chinese
 
 CHINESE = ["这部电影很好看", "演员演得真好", "故事不错，音乐也不错", "太难看了", "非常无聊的故事", "演员演得很差"]

@@ -1,0 +1,134 @@
+"""`fathom limits`: where a classifier fails, and when it may answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fathom.cli.console import Bar, duration, emit, say, table
+from fathom.cli.options import Device, Json, Seed
+
+if TYPE_CHECKING:
+    from fathom.limits.record import Limits, Measure
+
+
+def limits(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A folder, a name, hf:owner/name, python:package.module:attribute or http://host/v2/models/NAME.",
+        ),
+    ],
+    data: Annotated[str, typer.Option(help="A name, a path or hf:owner/name, with labels.")],
+    split: Annotated[str | None, typer.Option(help="Which part of the data. [default: test, where there is one]")] = None,
+    text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
+    label: Annotated[str | None, typer.Option(help="The column with the labels. [default: found]")] = None,
+    group: Annotated[str | None, typer.Option(help="The column with what texts belong to: films, authors.")] = None,
+    exclude: Annotated[str | None, typer.Option(help="A yes/no column; rows that say yes are left out.")] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Labelled texts for a bag of words to compare with; what is measured on is left out.")
+    ] = None,
+    train_split: Annotated[str | None, typer.Option(help="Which part of them. [default: train, where there is one]")] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="The labels by column of its answers, where the model does not say.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer texts, in under 90 seconds.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Measure this only; may be given again.")] = None,
+    budget: Annotated[int | None, typer.Option(min=100, help="The most texts that the model is asked for.")] = None,
+    target: Annotated[float, typer.Option(help="The share of right answers that the policy is to promise.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="With which confidence it promises them.")] = 0.95,
+    language: Annotated[str | None, typer.Option(metavar="en|zh", help="Of the texts. [default: found]")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder for limits.json. [default: the model's, if fathom wrote it]"),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Measure where a classifier fails, and write limits.json: what it can be trusted with, and the policy by which
+    `fathom predict --policy` answers, warns or abstains. Half of the texts fit the policy, the other half is reported on.
+
+    A model that was stopped while it was measured is measured on from there by the same command.
+
+    Example: fathom limits runs/quickstart/model --data rotten-tomatoes --train rotten-tomatoes
+
+    Example: fathom limits python:mine:pipeline --data reviews.csv --output audits/mine
+    """
+    from fathom.data import Columns
+    from fathom.limits.record import LIMITS
+    from fathom.pipeline.limits import audit, default_output
+
+    folder = output or default_output(model)
+    bar: Bar | None = None
+    done = 0
+
+    def on_answers(more: int, total: int) -> None:
+        nonlocal bar, done
+        bar = bar or Bar("measuring", total=total, unit="texts", quiet=json).__enter__()
+        done += more
+        bar.advance(more, total=max(total, done))
+
+    try:
+        found = audit(
+            model,
+            data,
+            output=folder,
+            split=split,
+            columns=Columns(text=text, label=label, group=group, exclude=exclude),
+            labels=None if labels is None else [part.strip() for part in labels.split(",")],
+            train=train,
+            train_split=train_split,
+            device=device,
+            on_message=say,
+            on_answers=on_answers,
+            quick=quick,
+            only=only or [],
+            budget=budget,
+            target=target,
+            confidence=confidence,
+            language=language,
+            seed=seed,
+        )
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+    result: dict[str, Any] = {"limits": str(folder / LIMITS), **found.model_dump(mode="json")}
+    emit(result, json=json, text=_text(found, folder / LIMITS))
+
+
+def _text(found: Limits, path: Path) -> str:
+    from fathom.limits.policy import Threshold
+
+    rows = [_row(measure) for measure in found.measures if measure.value is not None]
+    lines = ["", table(rows, ["", "value", "95 % interval", "n", "chance gives"])]
+    for status in ("contaminated", "not measurable", "skipped for budget"):
+        for measure in found.measures:
+            if measure.status == status:
+                lines.append(f"{status}: {measure.title}: {measure.reason}")
+    if found.policy is not None:
+        threshold = found.policy.threshold
+        if isinstance(threshold, Threshold):
+            lines += ["", f"it answers where its confidence is at least {threshold.value:.4f}: {threshold.guarantee}"]
+        else:
+            needed = "" if threshold.labels_needed is None else f"; about {threshold.labels_needed:,} labels would do"
+            lines += ["", f"nothing can be promised: {threshold.reason}{needed}"]
+        lines.append(f"sets of labels: {found.policy.conformal.guarantee}")
+    lines += [f"sampled: {note}" for note in found.sampled]
+    return "\n".join([*lines, "", f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}; the record: {path}"])
+
+
+def _row(measure: Measure) -> list[str]:
+    interval = "" if measure.interval is None else " to ".join(_number(end, measure.unit) for end in measure.interval)
+    floor = "" if measure.floor is None else f"{_number(measure.floor.value, measure.unit)}  {measure.floor.what}"
+    assert measure.value is not None
+    return [measure.title, _number(measure.value, measure.unit), interval, f"{measure.n:,}", floor]
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    return f"{value:+.1f}" if unit == "points" else f"{value:.4f}"

@@ -1,0 +1,264 @@
+"""A classifier that is asked carefully: every answer checked, kept, counted against a budget, and asked again on failure.
+
+    asked = Asked(classifier, cache=Path("answers.jsonl"), budget=10_000)
+    asked.probabilities(texts)       # (n, K) float64; texts that were answered before cost nothing
+
+The cache is append-only and holds no text, only 128 bits of SHA-256 of it; an audit that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fathom.errors import FathomError, PredictorError
+from fathom.folders import machine_errors
+from fathom.limits.classifier import Classifier, TryAgainError
+
+SUM_TOLERANCE = 1e-3  # rows that sum to 1 within this are scaled to sum to 1; half precision is that inexact
+LONGEST_WAIT = 60.0  # seconds before a call is tried again, whatever a server asks for
+TWICE = 8  # texts that are asked a second time
+TWICE_TOLERANCE = 0.01  # batches of other sizes move float32 answers by a millionth, bfloat16 answers by a thousandth
+
+
+class BudgetSpentError(Exception):
+    """The next texts would cost more calls than are left; nothing was asked. The runner records it."""
+
+
+@dataclass
+class Cost:
+    """What asking has cost so far."""
+
+    calls: int = 0  # texts that the classifier answered, second askings included
+    from_cache: int = 0  # texts of an earlier, interrupted audit that did not have to be asked again
+    retries: int = 0
+    seconds: float = 0.0  # spent in the classifier
+
+
+class Asked:
+    """Wraps a classifier. Not for several threads."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        cache: Path | None = None,
+        budget: int | None = None,
+        retries: int = 2,
+        pause: float = 0.5,
+        on_answers: Callable[[int], None] | None = None,
+    ) -> None:
+        """Opens the cache.
+
+        Args:
+            classifier: whom to ask.
+            cache: a file to keep answers in; one of another classifier is begun anew. None: memory only.
+            budget: the most texts that may be asked; None: as many as needed.
+            retries: further tries after a call that raised.
+            pause: seconds before the first of them; doubled each time.
+            on_answers: told how many more texts are answered, batch by batch.
+
+        Raises:
+            MachineError: the cache cannot be written.
+        """
+        self.classifier = classifier
+        self.cost = Cost()
+        self.budget = budget
+        self.on_answers = on_answers or (lambda count: None)
+        self._retries, self._pause = retries, pause
+        self._answers: dict[bytes, np.ndarray] = {}
+        self._earlier: set[bytes] = set()
+        self._cache = cache
+        if cache is not None:
+            self._open(cache)
+
+    @property
+    def labels(self) -> list[str]:
+        """By column."""
+        return self.classifier.labels
+
+    @property
+    def left(self) -> int | None:
+        """Calls that may still be made; None: no budget was set."""
+        return None if self.budget is None else max(0, self.budget - self.cost.calls)
+
+    @property
+    def kept(self) -> int:
+        """Answers of an interrupted audit that were not needed yet."""
+        return len(self._earlier)
+
+    def new(self, texts: Sequence[str]) -> int:
+        """How many calls `probabilities(texts)` would cost."""
+        return len({_key(text) for text in texts} - self._answers.keys())
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, K) float64, rows summing to 1, in the order of `texts`.
+
+        Raises:
+            BudgetSpentError: more new texts than calls are left; nothing of this was asked.
+            PredictorError: it raised at every try, or the answer is none.
+        """
+        keys = [_key(text) for text in texts]
+        fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._answers}
+        if self.left is not None and len(fresh) > self.left:
+            raise BudgetSpentError(
+                f"{len(fresh):,} more answers are needed, and {self.left:,} calls are left of {self.budget:,}"
+            )
+        if earlier := self._earlier.intersection(keys):
+            self._earlier -= earlier
+            self.cost.from_cache += len(earlier)
+            self.on_answers(len(earlier))
+        for part in _batches(list(fresh.items()), self.classifier.batch):
+            found = self._ask([text for _, text in part])
+            self._keep([key for key, _ in part], found)
+            self.on_answers(len(part))
+        result = np.empty((len(keys), len(self.labels)))
+        for row, key in enumerate(keys):
+            result[row] = self._answers[key]
+        return result
+
+    def check_twice(self, texts: Sequence[str]) -> float:
+        """Asks a few texts again, one by one, past the cache; returns the largest difference of a probability.
+
+        With a cache of an interrupted audit this also tells whether the classifier behind the name is still the same.
+
+        Raises:
+            PredictorError: the answers differ by more than rounding explains.
+            BudgetSpentError: not enough calls are left.
+        """
+        some = list(dict.fromkeys(texts))[:TWICE]
+        resumed = self._earlier.intersection(map(_key, some))
+        first = self.probabilities(some)
+        if self.left is not None and len(some) > self.left:
+            raise BudgetSpentError(
+                f"asking {len(some)} texts a second time needs more than the {self.left} calls that are left"
+            )
+        again = np.concatenate([self._ask([text]) for text in some])
+        differences = np.abs(first - again).max(axis=1)
+        worst = int(differences.argmax())
+        if differences[worst] > TWICE_TOLERANCE:
+            shown = " and then ".join(_shown(row, self.labels) for row in (first[worst], again[worst]))
+            where = " (the first answer is from the audit that was interrupted)" if resumed else ""
+            raise PredictorError(
+                f"{self.classifier.name} answers differently the second time{where}: {shown} for {some[worst][:60]!r}",
+                expected=f"the same probabilities each time, to within {TWICE_TOLERANCE}",
+                do=f"remove {self._cache} if the model has changed since"
+                if resumed
+                else "turn off sampling and dropout (in torch: model.eval())",
+            )
+        return float(differences[worst])
+
+    def _ask(self, texts: list[str]) -> np.ndarray:
+        """One call, tried again where it raises; checked."""
+        pause = self._pause
+        for attempt in range(self._retries + 1):
+            started = time.monotonic()
+            try:
+                answer = self.classifier.probabilities(texts)
+            except FathomError:  # says itself what to do, and has tried what can be tried
+                raise
+            except Exception as error:
+                if attempt == self._retries:
+                    raise PredictorError(
+                        f"{self.classifier.name} raised {type(error).__name__} when asked for {len(texts)} texts: "
+                        f"{str(error)[:300]}",
+                        expected=f"an array of shape ({len(texts)}, {len(self.labels)})",
+                        do=f"call it with [{texts[0][:60]!r}, …] to see why; it was tried {attempt + 1} times",
+                    ) from error
+                self.cost.retries += 1
+                wait = error.wait if isinstance(error, TryAgainError) and error.wait is not None else pause
+                time.sleep(min(wait, LONGEST_WAIT))
+                pause *= 2
+            else:
+                self.cost.calls += len(texts)
+                return _checked(answer, texts, self.classifier)
+            finally:
+                self.cost.seconds += time.monotonic() - started
+        raise AssertionError("unreachable")
+
+    def _keep(self, keys: list[bytes], rows: np.ndarray) -> None:
+        self._answers.update(zip(keys, rows, strict=True))
+        if self._cache is not None:
+            lines = [json.dumps([key.hex(), row.tolist()]) + "\n" for key, row in zip(keys, rows, strict=True)]
+            with machine_errors(self._cache), self._cache.open("a", encoding="ascii") as file:
+                file.writelines(lines)
+
+    def _open(self, cache: Path) -> None:
+        """Reads what an interrupted audit left; a last line that was cut off is dropped, another classifier's file too."""
+        head = {"version": 1, "name": self.classifier.name, "labels": self.labels, "fingerprint": self.classifier.fingerprint()}
+        whole = 0
+        if cache.is_file():
+            raw = cache.read_bytes()
+            end = raw.rfind(b"\n") + 1
+            lines = raw[:end].splitlines()
+            try:
+                if lines and json.loads(lines[0]) == head:
+                    for line in lines[1:]:
+                        key, row = json.loads(line)
+                        answer = np.array(row, dtype=np.float64)
+                        if answer.shape != (len(self.labels),):
+                            raise ValueError("a row of another length")
+                        self._answers[bytes.fromhex(key)] = answer
+                    whole = end
+            except (ValueError, TypeError):  # not a file of ours, or damaged: asked anew
+                self._answers.clear()
+        self._earlier = set(self._answers)
+        with machine_errors(cache):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            if whole:
+                with cache.open("r+b") as file:
+                    file.truncate(whole)
+            else:
+                cache.write_text(json.dumps(head) + "\n", encoding="ascii")
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _batches(rows: list[tuple[bytes, str]], size: int) -> Iterator[list[tuple[bytes, str]]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _checked(answer: object, texts: Sequence[str], classifier: Classifier) -> np.ndarray:
+    """(n, K) float64, or a PredictorError that says what is wrong with the first row that is wrong."""
+    shape, labels = (len(texts), len(classifier.labels)), classifier.labels
+    try:
+        found = np.array(answer, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise PredictorError(
+            f"{classifier.name} answered with a {type(answer).__name__} that is no array of numbers",
+            expected=f"probabilities of shape {shape}",
+        ) from error
+    if found.shape != shape:
+        raise PredictorError(
+            f"{classifier.name} answered {len(texts)} texts with shape {found.shape}",
+            expected=f"shape {shape}: a row for each text, a column for each of the labels {', '.join(labels)}",
+        )
+    for bad, what in (
+        (~np.isfinite(found).all(axis=1), "a number that is not finite"),
+        ((found < -1e-6).any(axis=1), "a negative number"),
+        (np.abs(found.sum(axis=1) - 1) > SUM_TOLERANCE, "a sum that is not 1"),
+    ):
+        if bad.any():
+            row = int(bad.argmax())
+            raise PredictorError(
+                f"{classifier.name} answered {texts[row][:60]!r} with {found[row].tolist()}, {what}",
+                expected="probabilities: finite, not negative, summing to 1",
+                do="if these are logits, put a softmax behind them",
+            )
+    found = found.clip(0)
+    checked: np.ndarray = found / found.sum(axis=1, keepdims=True)
+    return checked
+
+
+def _shown(row: np.ndarray, labels: Sequence[str]) -> str:
+    best = int(row.argmax())
+    return f"{labels[best]} {row[best]:.4f}"

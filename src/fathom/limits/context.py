@@ -1,0 +1,158 @@
+"""What a measure is given, and what a measure is: one function of a context that returns `Measure`s.
+
+    def measure_something(context: Context) -> list[Measure]:
+        probabilities = context.asked.probabilities(context.report.texts)     # (n, K); asked once, then remembered
+        …
+    MEASURING = Measuring("something", "what it tells, in a line", measure_something)
+
+A measure never catches `BudgetSpentError` or `NotMeasurableError`, unless it has other figures to give: the runner turns them
+into a record of why. It asks only through `context.asked`, and draws only from `context.generator`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from fathom.data import Example, assign_parts, text_digest
+from fathom.errors import DataError
+from fathom.limits.asked import Asked
+from fathom.limits.baseline import Baseline, baseline_of
+from fathom.limits.classifier import NotMeasurableError
+from fathom.limits.policy import Policy
+from fathom.limits.record import Measure, WorstExample
+from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, wilson
+
+WORST = 8  # examples that a measure keeps to be read
+LONGEST_SHOWN = 1000  # characters kept of each
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with their labels."""
+
+    texts: list[str]
+    truth: np.ndarray  # (n,) class numbers, in the order of the classifier's labels
+    groups: list[str] | None  # (n,) what the texts belong to; None: not known, texts count as independent
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Labelled:
+        """Some of them, in this order."""
+        places = [int(row) for row in rows]
+        groups = None if self.groups is None else [self.groups[row] for row in places]
+        return Labelled([self.texts[row] for row in places], self.truth[places], groups)
+
+
+@dataclass(frozen=True)
+class Context:
+    """One audit, as a measure sees it."""
+
+    asked: Asked
+    report: Labelled  # what measures measure on
+    calibrate: Labelled  # what the policy was fitted on; measures have no use for it but to say what it is
+    training: list[Example] | None  # labelled texts to learn a bag of words from, none of them in a split; None: not named
+    policy: Policy
+    language: Language = "en"
+    quick: bool = False
+    seed: int = 0
+    sampled: list[str] = field(default_factory=list)  # what was drawn instead of measured whole, in words
+
+    @property
+    def labels(self) -> list[str]:
+        """By class number."""
+        return self.asked.labels
+
+    def generator(self, name: str) -> np.random.Generator:
+        """A stream of its own for each name, whatever else was measured before."""
+        digest = hashlib.sha256(f"{self.seed} {name}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+    def drawn(self, name: str, most: int, *, quick: int) -> Labelled:
+        """The report split, or texts drawn from it where it has more than `most`; says so in the record.
+
+        Args:
+            name: of the measure; decides the draw.
+            most: texts.
+            quick: the same for a quick audit.
+        """
+        limit = quick if self.quick else most
+        if len(self.report) <= limit:
+            return self.report
+        self.sampled.append(f"{name}: {limit:,} of {len(self.report):,} texts of the report split")
+        return self.report.take(np.sort(self.generator(name).choice(len(self.report), size=limit, replace=False)))
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """A bag of words that learned from the training texts.
+
+        Raises:
+            NotMeasurableError: no training texts were named, or none can be learned from.
+        """
+        if self.training is None:
+            raise NotMeasurableError("no training texts were named for a bag of words to learn from; add --train DATA")
+        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in self.training]
+        parts = assign_parts(keys, {"train": 0.9, "dev": 0.1}, seed=self.seed)
+        rows = list(zip(self.training, parts, strict=True))
+        try:
+            return baseline_of((e for e, part in rows if part == "train"), (e for e, part in rows if part == "dev"))
+        except DataError as error:
+            raise NotMeasurableError(f"no bag of words can be learned: {str(error).splitlines()[0]}") from error
+
+    def rate_interval(self, right: np.ndarray, groups: Sequence[str] | None) -> Interval:
+        """95 % interval of a rate: Wilson's, and where groups are known the wider of it and one that draws whole groups.
+
+        Args:
+            right: (n,) booleans.
+            groups: (n,) names or None, such as `report.groups`.
+        """
+        low, high = wilson(int(right.sum()), len(right))
+        if groups is None:
+            return (low, high)
+        by_group = interval_by_group(right, groups, seed=self.seed)
+        return (min(low, by_group[0]), max(high, by_group[1]))
+
+    def bootstrap(
+        self, n: int, statistic: Callable[[np.ndarray], float], groups: Sequence[str] | None, *, pivotal: bool = False
+    ) -> Interval:
+        """95 % bootstrap interval, drawing whole groups where they are known; arguments as for `bootstrap_interval`."""
+        draws = 200 if self.quick else 500
+        return bootstrap_interval(n, statistic, groups=groups, pivotal=pivotal, draws=draws, seed=self.seed)
+
+    def independence(self, groups: Sequence[str] | None) -> str:
+        """What an interval assumes of the texts, for `Measure.assumptions`."""
+        return "the texts are independent draws" if groups is None else "the groups of texts are independent draws"
+
+    def example(self, text: str, probabilities: np.ndarray, truth: int | None = None, **more: str | None) -> WorstExample:
+        """A text to be read, with what was answered; `more` are fields of `WorstExample`."""
+        best = int(probabilities.argmax())
+        return WorstExample(
+            text=shortened(text),
+            truth=None if truth is None else self.labels[truth],
+            answer=self.labels[best],
+            confidence=float(probabilities[best]),
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """One way to measure, as the registry has it."""
+
+    name: str  # of the family: what --only names, `Measure.family`, and the name of the file
+    what: str  # one line for a person
+    run: Callable[[Context], list[Measure]]
+    calls: Callable[[Context], int] = lambda context: 0  # texts that it asks beside the report split, about: for the time left
+    needs_unseen: bool = True  # False: true also of texts that the classifier was trained on, so never "contaminated"
+
+
+def shortened(text: str) -> str:
+    """A text as the record keeps it."""
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + " …"

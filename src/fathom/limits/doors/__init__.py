@@ -1,0 +1,69 @@
+"""The doors: how what a user names becomes a `Classifier`.
+
+    a folder, hf:owner/name      doors/folder.py; where we do not know the architecture, doors/transformers.py
+    python:package.module:name   doors/callable.py
+    http://host/v2/models/NAME   doors/http.py (Open Inference Protocol v2)
+
+Another protocol over HTTP is one more file here and one more line in `open_classifier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fathom.errors import SettingsError
+from fathom.inference import Predictor
+from fathom.limits.classifier import Classifier
+
+PYTHON = "python:"
+
+
+def open_classifier(what: Any, *, labels: Sequence[str] | None = None, device: str | None = None) -> Classifier:
+    """The classifier behind a name, or behind a Python object.
+
+    Args:
+        what: a folder, a known name, hf:owner/name, python:package.module:attribute, http://host/v2/models/NAME; or a
+            `Predictor`, an object with `predict_proba`, a function from texts to probabilities, or a `Classifier`.
+        labels: by column of its answers, where the door does not know them, or other names for those that it knows.
+        device: for models that run here.
+
+    Raises:
+        FathomError: nothing usable there, or labels that it does not have; the message says what to do.
+    """
+    classifier = _open(what, None if labels is None else list(labels), device)
+    if labels is not None:
+        own = classifier.labels
+        if len(labels) != len(own) or (list(labels) != own and set(labels) & set(own)):
+            raise SettingsError(
+                f"the labels {', '.join(labels)} were named, and {classifier.name} says that it has {', '.join(own)}",
+                expected="other names for all of them, in this order",
+                do="leave --labels out, if these are right",
+            )
+        classifier.labels = list(labels)
+    if len(classifier.labels) < 2 or len(set(classifier.labels)) < len(classifier.labels):
+        raise SettingsError(
+            f"{classifier.name} has the labels {', '.join(classifier.labels) or '(none)'}",
+            expected="at least two, all different",
+        )
+    return classifier
+
+
+def _open(what: Any, labels: list[str] | None, device: str | None) -> Classifier:
+    from fathom.limits.doors.callable import PythonClassifier, import_named
+    from fathom.limits.doors.folder import FolderClassifier, open_folder
+    from fathom.limits.doors.http import OpenInferenceClassifier
+
+    if isinstance(what, Classifier):
+        return what
+    if isinstance(what, Predictor):
+        return FolderClassifier(what)
+    if isinstance(what, str | Path):
+        spec = str(what)
+        if spec.startswith(PYTHON):
+            return PythonClassifier(import_named(spec.removeprefix(PYTHON)), name=spec, labels=labels)
+        if spec.startswith(("http://", "https://")):
+            return OpenInferenceClassifier(spec, labels=labels)
+        return open_folder(spec, device=device)
+    return PythonClassifier(what, name=getattr(what, "__name__", type(what).__name__), labels=labels)

@@ -1,0 +1,458 @@
+"""An audit: a classifier and labelled texts in, `Limits` out.
+
+open the door ─ read, set aside what was trained on ─ split ─ ask twice ─ fit the policy ─ measure, one family at a time
+
+OUTPUT/limits.json             the record, once everything is measured
+OUTPUT/limits.partial.jsonl    answers so far, while it runs; an audit that is repeated goes on from them
+OUTPUT/limits.partial.json     what was measured, where it ended early
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import fathom
+from fathom.checkpoint import machine, source_commit
+from fathom.checkpoint.about import ABOUT
+from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
+from fathom.data.description import hash_of
+from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
+from fathom.folders import machine_errors
+from fathom.limits.asked import TWICE, Asked, BudgetSpentError
+from fathom.limits.classifier import Classifier, NotMeasurableError
+from fathom.limits.context import Context, Labelled, Language, Measuring
+from fathom.limits.doors import open_classifier
+from fathom.limits.doors.folder import FolderClassifier
+from fathom.limits.measures import MEASURINGS
+from fathom.limits.policy import Policy, fit_policy
+from fathom.limits.record import (
+    LIMITS,
+    CostFacts,
+    DataFacts,
+    Limits,
+    Making,
+    Measure,
+    PredictorFacts,
+    SplitFacts,
+    read_limits,
+    write_limits,
+)
+from fathom.pipeline.seen import SEEN, SeenTexts
+from fathom.text.splitting import mostly_chinese
+
+ANSWERS = "limits.partial.jsonl"
+PARTIAL = "limits.partial.json"
+FEWEST = 20  # texts in a split
+ENOUGH_UNSEEN = 100  # so many texts that it was not trained on are measured alone; with fewer, all are, as "contaminated"
+
+
+class LimitsSettings(BaseModel):
+    """What an audit can be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quick: bool = False
+    only: list[str] = []  # families; none: all
+    budget: int | None = Field(default=None, ge=100, description="the most texts that the classifier is asked for")
+    target: float = Field(default=0.95, gt=0, lt=1, description="share of right answers that the policy promises")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="with which it promises them")
+    alpha: float = Field(default=0.1, gt=0, lt=1, description="share of conformal sets that may miss the true label")
+    most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
+    most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
+    language: Language | None = None  # None: by the texts
+    seed: int = Field(default=0, ge=0)
+
+
+def audit(
+    predictor: Any,
+    data: str | Sequence[Example],
+    *,
+    output: str | Path | None = None,
+    split: str | None = None,
+    columns: Columns = Columns(),
+    labels: Sequence[str] | None = None,
+    train: str | Sequence[Example] | None = None,
+    train_split: str | None = None,
+    device: str | None = None,
+    command: str | None = None,
+    on_message: Callable[[str], None] = lambda text: None,
+    on_answers: Callable[[int, int], None] = lambda more, total: None,
+    **settings: Any,
+) -> Limits:
+    """Measures where a classifier fails.
+
+    Args:
+        predictor: a `fathom.Predictor`, an object with `predict_proba`, a function from a list of texts to an array of
+            probabilities; or a name: a folder, hf:owner/name, python:package.module:attribute, http://host/v2/models/NAME.
+        data: DATA with labels, or examples. Copies of a text, and texts of a group, are in the same split.
+        output: a folder for limits.json; an interrupted audit with the same folder goes on. None: nothing is written.
+        split: of DATA; None: "test" where a named data set has one.
+        labels: by column of its answers, where the predictor does not say.
+        train: labelled texts for a bag of words to compare with; those that are also in DATA's splits are left out.
+        train_split: of it.
+        device: for models that run here.
+        command: what the record says was run; None: this process's own command line.
+        on_message: told what happens.
+        on_answers: told how many more texts are answered, and how many there will be, about.
+        settings: fields of `LimitsSettings`: quick, only, budget, target, confidence, alpha, seed, …
+
+    Raises:
+        FathomError: in its kinds: no such predictor or data, labels that do not fit, too few texts; answers that are no
+            probabilities, or not the same twice; a stop; a full disk. What was measured so far is kept in `output`.
+    """
+    started = time.monotonic()
+    chosen = make_limits_settings(**settings)
+    measurings = _named(chosen.only)
+    target = None if output is None else Path(output)
+    if target is not None:
+        _check_output(target)
+    on_message("opening the classifier")
+    classifier = open_classifier(predictor, labels=labels, device=device)
+    on_message("reading the data")
+    parts = _Parts.of(classifier, data, split, columns, train, train_split, chosen)
+    asked = Asked(
+        classifier, cache=None if target is None else target / ANSWERS, budget=chosen.budget, on_answers=lambda more: None
+    )
+    if asked.kept:
+        on_message(f"going on with an interrupted audit: {asked.kept:,} answers are there")
+    run = _Run(classifier, asked, parts, chosen, started, command)
+    try:
+        run.measure(measurings, on_message, on_answers)
+    except BaseException as error:
+        kept = _keep_partial(target, run, error)
+        if kept is not None:
+            on_message(f"what was measured so far is in {kept}, and the answers are kept")
+        if isinstance(error, KeyboardInterrupt):
+            do = (
+                "repeat the command, which goes on from there"
+                if target is not None
+                else "give an output folder to be able to go on"
+            )
+            raise InterruptedRunError("stopped while measuring", do=do) from None
+        raise
+    limits = run.record(None)
+    if target is not None:
+        write_limits(target / LIMITS, limits)
+        for name in (ANSWERS, PARTIAL):
+            (target / name).unlink(missing_ok=True)
+    return limits
+
+
+def make_limits_settings(**settings: Any) -> LimitsSettings:
+    """Checked.
+
+    Raises:
+        SettingsError: unknown, or out of range.
+    """
+    try:
+        return LimitsSettings(**settings)
+    except ValidationError as error:
+        complaints = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} ({e['input']!r})" for e in error.errors())
+        raise SettingsError(f"the audit cannot be set so: {complaints}") from error
+
+
+def default_output(spec: str) -> Path:
+    """Where limits.json belongs if nothing else is said: into the model's own folder.
+
+    Raises:
+        SettingsError: not a folder that fathom wrote.
+    """
+    if not (Path(spec) / ABOUT).is_file():
+        raise SettingsError(
+            f"{spec} is no folder that fathom wrote, so limits.json has no place of its own",
+            expected="a folder for it",
+            do="name one: --output FOLDER",
+        )
+    return Path(spec)
+
+
+class _Parts:
+    """The data of an audit, split and counted."""
+
+    def __init__(self, facts: DataFacts, calibrate: Labelled, report: Labelled, training: list[Example] | None) -> None:
+        self.facts, self.calibrate, self.report, self.training = facts, calibrate, report, training
+        self.sampled: list[str] = []
+        self.contaminated: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        data: str | Sequence[Example],
+        split: str | None,
+        columns: Columns,
+        train: str | Sequence[Example] | None,
+        train_split: str | None,
+        settings: LimitsSettings,
+    ) -> _Parts:
+        examples, name = _read(data, split, columns)
+        _check(examples, classifier.labels, name)
+        seen = _seen_by(classifier)
+        was_seen = np.array([seen is not None and example in seen for example in examples])
+        unseen = [example for example, known in zip(examples, was_seen, strict=True) if not known]
+        contaminated = None
+        if was_seen.any() and len(unseen) < ENOUGH_UNSEEN:
+            contaminated = f"{int(was_seen.sum()):,} of {len(examples):,} texts were in its training data: a figure of memory"
+        usable = examples if contaminated else unseen
+        keys = [_key(example) for example in usable]
+        assigned = assign_parts(keys, {"calibrate": 0.5, "report": 0.5}, seed=settings.seed)
+        most = settings.most_texts_quick if settings.quick else settings.most_texts
+        if settings.budget is not None:
+            most = min(most, max(FEWEST, (settings.budget // 2 - TWICE) // 2))
+        generator = np.random.default_rng(settings.seed)
+        sampled: list[str] = []
+        splits: dict[str, list[Example]] = {}
+        if was_seen.any() and not contaminated:
+            sampled.append(f"{int(was_seen.sum()):,} of {len(examples):,} texts were trained on, and left out")
+        for part in ("calibrate", "report"):
+            rows = [example for example, own in zip(usable, assigned, strict=True) if own == part]
+            there = {text_digest(example) for example in splits.get("calibrate", [])}
+            new = [example for example in rows if text_digest(example) not in there]  # copies may stand in two groups
+            if len(new) < len(rows):
+                sampled.append(f"{len(rows) - len(new):,} texts that also stand in the calibrate split were left out")
+                rows = new
+            if len(rows) < FEWEST:
+                raise DataError(
+                    f"{name} leaves {len(rows)} texts for the part that is to {part}",
+                    expected=f"at least {2 * FEWEST} labelled texts, of groups that can be parted in halves",
+                )
+            if len(rows) > most:
+                sampled.append(f"{most:,} of {len(rows):,} texts of the {part} split")
+                rows = [rows[row] for row in np.sort(generator.choice(len(rows), size=most, replace=False))]
+            splits[part] = rows
+        training = None
+        if train is not None:
+            held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
+            rows = _read(train, train_split or "train", columns)[0] if not _is_same(train, data) else examples
+            training = [e for e in rows if _key(e) not in held and f"text {text_digest(e):016x}" not in held]
+            _check(training, classifier.labels, "the training data")
+        facts = DataFacts(
+            name=name,
+            rows=len(examples),
+            seen=None if seen is None else int(was_seen.sum()),
+            duplicates=len(examples) - len({text_digest(example) for example in examples}),
+            calibrate=_facts(splits["calibrate"]),
+            report=_facts(splits["report"]),
+            training=None if training is None else _facts(training),
+        )
+        found = cls(
+            facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
+        )
+        found.sampled, found.contaminated = sampled, contaminated
+        return found
+
+
+class _Run:
+    """What an audit has found so far."""
+
+    def __init__(
+        self, classifier: Classifier, asked: Asked, parts: _Parts, settings: LimitsSettings, started: float, command: str | None
+    ) -> None:
+        self._classifier, self._asked, self._parts, self._settings = classifier, asked, parts, settings
+        self._started = started
+        self._command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        self._commit = source_commit()
+        self._twice: float | None = None
+        self._policy: Policy | None = None
+        self._measures: list[Measure] = []
+        self._sampled = list(parts.sampled)
+
+    def measure(
+        self,
+        measurings: Sequence[Measuring],
+        on_message: Callable[[str], None],
+        on_answers: Callable[[int, int], None],
+    ) -> None:
+        """Asks twice, fits the policy, then one family after the other."""
+        asked, parts, settings = self._asked, self._parts, self._settings
+        total = len(parts.calibrate) + len(parts.report)
+        asked.on_answers = lambda more: on_answers(more, total)
+        try:
+            self._twice = asked.check_twice(parts.report.texts)
+            on_message(f"asking for {len(parts.calibrate):,} texts to calibrate on and {len(parts.report):,} to report on")
+            calibrate = asked.probabilities(parts.calibrate.texts)
+            report = asked.probabilities(parts.report.texts)
+        except BudgetSpentError as error:
+            raise SettingsError(f"the budget is too small: {error}", do="raise --budget") from error
+        unread = None
+        if "lengths" in self._classifier.capabilities:
+            unread = self._classifier.lengths(parts.calibrate.texts).unread
+        self._policy = fit_policy(
+            calibrate,
+            parts.calibrate.truth,
+            report,
+            target=settings.target,
+            confidence=settings.confidence,
+            alpha=settings.alpha,
+            unread=unread,
+        )
+        context = Context(
+            asked=asked,
+            report=parts.report,
+            calibrate=parts.calibrate,
+            training=parts.training,
+            policy=self._policy,
+            language=settings.language or ("zh" if mostly_chinese(parts.report.texts) else "en"),
+            quick=settings.quick,
+            seed=settings.seed,
+            sampled=self._sampled,
+        )
+        total += sum(measuring.calls(context) for measuring in measurings)
+        for measuring in measurings:
+            on_message(f"{measuring.name}: {measuring.what}")
+            self._measures += self._one(measuring, context)
+
+    def _one(self, measuring: Measuring, context: Context) -> list[Measure]:
+        def without(status: Any, reason: str) -> list[Measure]:
+            return [Measure(name=measuring.name, family=measuring.name, title=measuring.what, status=status, reason=reason)]
+
+        try:
+            found = measuring.run(context)
+        except BudgetSpentError as error:
+            return without("skipped for budget", str(error))
+        except NotMeasurableError as error:
+            return without("not measurable", str(error))
+        if self._parts.contaminated is None or not measuring.needs_unseen:
+            return found
+        changed = {"status": "contaminated", "reason": self._parts.contaminated}
+        return [measure.model_copy(update=changed) if measure.status == "measured" else measure for measure in found]
+
+    def record(self, ended: str | None) -> Limits:
+        """Everything so far; `ended`: why it is not all."""
+        asked, settings = self._asked, self._settings
+        sampled = list(self._sampled)
+        if settings.only:
+            sampled.append(f"only {', '.join(settings.only)} was to be measured")
+        return Limits(
+            predictor=PredictorFacts(
+                name=self._classifier.name,
+                door=self._classifier.door,
+                labels=self._classifier.labels,
+                capabilities=sorted(self._classifier.capabilities),
+                fingerprint=self._classifier.fingerprint(),
+                asked_twice=self._twice,
+            ),
+            data=self._parts.facts,
+            measures=self._measures,
+            policy=self._policy,
+            complete=ended is None,
+            ended=ended,
+            sampled=sampled,
+            cost=CostFacts(
+                calls=asked.cost.calls,
+                budget=asked.budget,
+                retries=asked.cost.retries,
+                seconds=round(time.monotonic() - self._started, 2),
+                seconds_asking=round(asked.cost.seconds, 2),
+            ),
+            making=Making(
+                command=self._command,
+                version=fathom.__version__,
+                commit=self._commit,
+                seed=settings.seed,
+                quick=settings.quick,
+                machine=machine(),
+            ),
+        )
+
+
+def _keep_partial(target: Path | None, run: _Run, error: BaseException) -> Path | None:
+    """Writes what there is; None where nothing is to be written, or nothing was measured."""
+    limits = run.record("stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error))
+    if target is None or not limits.measures:
+        return None
+    write_limits(target / PARTIAL, limits)
+    return target / PARTIAL
+
+
+def _check_output(target: Path) -> None:
+    """Said now, not after the work."""
+    if target.exists() and not target.is_dir():
+        raise SettingsError(f"{target} is a file", expected="a folder for limits.json", do="name another: --output FOLDER")
+    with machine_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+    if (target / LIMITS).exists():
+        try:
+            read_limits(target)
+        except ModelFolderError as error:
+            raise SettingsError(
+                f"{target / LIMITS} is not replaced, because it is no record that this version can read",
+                do="move it away, or name another folder: --output FOLDER",
+            ) from error
+
+
+def _named(only: Sequence[str]) -> list[Measuring]:
+    known = {measuring.name: measuring for measuring in MEASURINGS}
+    if unknown := [name for name in only if name not in known]:
+        raise SettingsError(f"there is no measure {unknown[0]!r}", expected=f"one of {', '.join(known)}")
+    return [measuring for name, measuring in known.items() if not only or name in only]
+
+
+def _read(data: str | Sequence[Example], split: str | None, columns: Columns) -> tuple[list[Example], str]:
+    if not isinstance(data, str):
+        return list(data), "the examples"
+    known = splits_of(data)
+    if split == "train" and known and "train" not in known:
+        split = None
+    chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
+    name = data if chosen is None else f"{data} ({chosen})"
+    return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _check(examples: Sequence[Example], labels: Sequence[str], name: str) -> None:
+    """Raises DataError for texts without a label, with one that the classifier does not know, or in pairs."""
+    if not examples:
+        raise DataError(f"{name} holds no texts", expected="labelled texts")
+    if any(example.pair is not None for example in examples):
+        raise DataError(f"{name} holds pairs of texts", expected="single texts", do="name their column: --text COLUMN")
+    counts = Counter(example.label for example in examples)
+    if counts[None]:
+        raise DataError(
+            f"{counts[None]:,} texts of {name} have no label", expected="a label for each text", do="--label COLUMN"
+        )
+    if unknown := sorted(str(label) for label in counts.keys() - set(labels)):
+        raise DataError(
+            f"{name} has labels that the classifier does not know: {', '.join(unknown[:8])}",
+            expected=f"its labels: {', '.join(labels)}",
+            do="rename them in the data, or name the classifier's by column: --labels A,B",
+        )
+    if len(counts) < 2:
+        raise DataError(f"all texts of {name} have the label {next(iter(counts))!r}", expected="at least two labels")
+
+
+def _seen_by(classifier: Classifier) -> SeenTexts | None:
+    if not isinstance(classifier, FolderClassifier) or classifier.folder is None:
+        return None
+    path = classifier.folder / SEEN
+    return SeenTexts.load(path) if path.is_file() else None
+
+
+def _key(example: Example) -> str:
+    return f"group {example.group}" if example.group is not None else f"text {text_digest(example):016x}"
+
+
+def _is_same(train: object, data: object) -> bool:
+    return train is data or (isinstance(train, str) and train == data)
+
+
+def _labelled(examples: Sequence[Example], labels: Sequence[str]) -> Labelled:
+    number = {label: place for place, label in enumerate(labels)}
+    groups = [example.group for example in examples]
+    return Labelled(
+        [example.text for example in examples],
+        np.array([number[example.label or ""] for example in examples], dtype=np.int64),
+        None if any(group is None for group in groups) else [str(group) for group in groups],
+    )
+
+
+def _facts(examples: Sequence[Example]) -> SplitFacts:
+    counts = Counter(example.label or "" for example in examples)
+    return SplitFacts(n=len(examples), sha256=hash_of(examples), labels=dict(sorted(counts.items())))

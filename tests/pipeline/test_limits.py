@@ -1,0 +1,271 @@
+"""An audit from its door to limits.json: what goes on, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fathom
+from fathom.data import Example
+from fathom.errors import DataError, InterruptedRunError, ModelFolderError, PredictorError, SettingsError
+from fathom.limits.classifier import NotMeasurableError
+from fathom.limits.context import Context, Measuring
+from fathom.limits.guard import Guarded
+from fathom.limits.measures import MEASURINGS
+from fathom.limits.record import LIMITS, Limits, Measure, read_limits
+from fathom.pipeline import limits as pipeline
+from fathom.pipeline.limits import ANSWERS, PARTIAL, audit
+from fathom.pipeline.seen import SEEN, SeenTexts
+from tests import tiny
+
+
+def examples(n: int = 240, *, groups: bool = False) -> list[Example]:
+    return [
+        Example(f"text {number}", ("bad", "good")[number % 2], group=f"film {number // 6}" if groups else None)
+        for number in range(n)
+    ]
+
+
+class Knows:
+    """Right for nine texts in ten, and surer where it is right."""
+
+    labels = ("bad", "good")
+
+    def __init__(self, fails_after: int | None = None, error: BaseException | None = None) -> None:
+        self.asked = 0
+        self._fails_after, self._error = fails_after, error or RuntimeError("gone")
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        self.asked += len(texts)
+        if self._fails_after is not None and self.asked > self._fails_after:
+            raise self._error
+        rows = []
+        for text in texts:
+            number = int(text.split()[1])
+            sure, good = (0.6, 1 - number % 2) if number % 10 == 3 else (0.8 + (number % 19) / 100, number % 2)
+            rows.append([1 - sure, sure] if good else [sure, 1 - sure])
+        return np.array(rows)
+
+
+def figures(limits: Limits) -> dict[str, Any]:
+    found = limits.model_dump(mode="json")
+    del found["cost"], found["making"]
+    return found
+
+
+def test_audit_measures_records_and_says_what_it_costs(tmp_path: Path) -> None:
+    model, told, answers = Knows(), [], []
+    found = fathom.audit(
+        model, examples(), output=tmp_path, on_message=told.append, on_answers=lambda more, total: answers.append((more, total))
+    )
+    assert read_limits(tmp_path) == found
+    assert [path.name for path in tmp_path.iterdir()] == [LIMITS]
+    assert found.complete
+    assert (found.data.calibrate.n, found.data.report.n) == (120, 120)
+    assert found.data.calibrate.sha256 != found.data.report.sha256
+    assert found.cost.calls == model.asked == 240 + 8
+    assert sum(more for more, _ in answers) == 240
+    assert {total for _, total in answers} == {240}
+    assert {measure.family for measure in found.measures} == {measuring.name for measuring in MEASURINGS}
+    accuracy = found.measure("accuracy")
+    assert accuracy is not None
+    assert accuracy.value == pytest.approx(0.9, abs=0.06)
+    assert [example.confidence for example in accuracy.worst] == [pytest.approx(0.6)] * len(accuracy.worst)
+    beyond = found.measure("accuracy-beyond-words")
+    assert beyond is not None
+    assert (beyond.status, beyond.reason) == (
+        "not measurable",
+        "no training texts were named for a bag of words to learn from; add --train DATA",
+    )
+    assert figures(audit(Knows(), examples())) == figures(found)
+    assert figures(audit(Knows(), examples(), seed=1))["data"] != figures(found)["data"]
+
+
+def test_splits_share_no_group_and_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Context] = []
+    spy = Measuring("spy", "looks", lambda context: seen.append(context) or [])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(pipeline, "MEASURINGS", (spy,))
+    audit(Knows(), [*examples(groups=True), *examples(60)])  # sixty texts stand in it twice
+    audit(Knows(), examples(groups=True), most_texts=20)
+    mixed, grouped = seen
+    assert not set(grouped.report.groups or []) & set(grouped.calibrate.groups or [])
+    assert (len(grouped.report), len(grouped.calibrate)) == (20, 20)
+    assert mixed.report.groups is None
+    assert any("20 of 120 texts of the report split" in note for note in grouped.sampled)
+    audit(Knows(), [*examples(), *examples()])
+    assert not set(seen[-1].report.texts) & set(seen[-1].calibrate.texts)
+    copies = [Example(example.text, example.label, group=f"copies {n % 7}") for n, example in enumerate(examples())]
+    audit(Knows(), [*examples(groups=True), *copies])
+    assert not set(seen[-1].report.texts) & set(seen[-1].calibrate.texts)
+    assert any("also stand in the calibrate split" in note for note in seen[-1].sampled)
+
+
+def test_interrupted_audit_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = audit(Knows(), examples(1400))
+    with pytest.raises(InterruptedRunError, match="stopped while measuring"):
+        audit(Knows(900, KeyboardInterrupt()), examples(1400), output=tmp_path)
+    assert (tmp_path / ANSWERS).is_file()
+    model, told = Knows(), []
+    found = audit(model, examples(1400), output=tmp_path, on_message=told.append)
+    assert any("going on with an interrupted audit" in text for text in told)
+    assert model.asked < 1400 - 500
+    assert figures(found) == figures(whole)
+    assert [path.name for path in tmp_path.iterdir()] == [LIMITS]
+
+
+def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asks_more(context: Context) -> list[Measure]:
+        context.asked.probabilities([f"more {number}" for number in range(50)])
+        raise AssertionError("the classifier has failed before")
+
+    more = Measuring("more", "asks for more texts", asks_more, calls=lambda context: 50)
+    monkeypatch.setattr(pipeline, "MEASURINGS", (*MEASURINGS, more))
+    before = audit(Knows(), examples(), output=tmp_path, only=["accuracy"])
+    told: list[str] = []
+    with pytest.raises(PredictorError, match="raised RuntimeError when asked for 50 texts"):
+        audit(Knows(248), examples(), output=tmp_path, on_message=told.append)
+    assert read_limits(tmp_path / LIMITS) == before  # the policy that is in use stays
+    partial = read_limits(tmp_path / PARTIAL)
+    assert not partial.complete
+    assert "raised RuntimeError" in str(partial.ended)
+    assert {measure.family for measure in partial.measures} == {measuring.name for measuring in MEASURINGS}
+    assert any(str(tmp_path / PARTIAL) in text for text in told)
+
+
+def test_what_cannot_be_measured_or_paid_is_recorded_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_door(context: Context) -> list[Measure]:
+        context.asked.classifier.embeddings(["x"])
+        return []
+
+    def dear(context: Context) -> list[Measure]:
+        context.asked.probabilities([f"text {number}" for number in range(1000, 3000)])
+        return []
+
+    def refused(context: Context) -> list[Measure]:
+        raise NotMeasurableError("there is no such text")
+
+    own = (Measuring("door", "d", no_door), Measuring("dear", "d", dear), Measuring("refused", "d", refused))
+    monkeypatch.setattr(pipeline, "MEASURINGS", own)
+    found = audit(Knows(), examples(), budget=1000)
+    assert [(measure.name, measure.status) for measure in found.measures] == [
+        ("door", "not measurable"),
+        ("dear", "skipped for budget"),
+        ("refused", "not measurable"),
+    ]
+    assert [measure.reason for measure in found.measures] == [
+        "a Python callable gives no embeddings",
+        "2,000 more answers are needed, and 752 calls are left of 1,000",
+        "there is no such text",
+    ]
+    small = audit(Knows(), examples(400), budget=100)
+    assert small.cost.calls <= 100
+    assert (small.data.report.n, small.data.calibrate.n) == (21, 21)
+
+
+def test_training_texts_stand_in_no_split_and_make_a_bag_of_words() -> None:
+    words = [Example(example.text, example.label) for example in tiny.examples(30)]
+    model = Knows()
+    model.predict_proba = lambda texts: np.tile([0.5, 0.5], (len(texts), 1))  # type: ignore[method-assign]
+    found = audit(model, words[:150], train=words)
+    assert found.data.training is not None
+    assert found.data.training.n == 150
+    beyond = found.measure("accuracy-beyond-words")
+    assert beyond is not None
+    assert beyond.status == "measured"
+    assert beyond.value is not None
+    assert beyond.value < -30  # a bag of words knows these texts, and the model nothing
+    assert beyond.interval is not None
+    assert beyond.interval[1] < 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.model_folder(tmp_path_factory.mktemp("limits") / "model")
+
+
+def copy_of(folder: Path, target: Path, seen: Sequence[Example] = ()) -> Path:
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    digests = SeenTexts()
+    for example in seen:
+        digests.add(example)
+    digests.save(target / SEEN)
+    return target
+
+
+def test_texts_that_were_trained_on_are_left_out_or_called_contaminated(folder: Path, tmp_path: Path) -> None:
+    data = tiny.examples(30)
+    part = audit(str(copy_of(folder, tmp_path / "part", data[:100])), data)
+    assert (part.data.rows, part.data.seen, part.data.report.n + part.data.calibrate.n) == (300, 100, 200)
+    assert any("100 of 300 texts were trained on, and left out" in note for note in part.sampled)
+    whole = audit(str(copy_of(folder, tmp_path / "whole", data)), data)
+    accuracy = whole.measure("accuracy")
+    assert accuracy is not None
+    assert (accuracy.status, accuracy.reason) == (
+        "contaminated",
+        "300 of 300 texts were in its training data: a figure of memory",
+    )
+    assert audit(fathom.load(folder), data).data.seen is None
+
+
+def test_guarded_obeys_the_record_of_its_own_model_only(folder: Path, tmp_path: Path) -> None:
+    model = copy_of(folder, tmp_path / "model")
+    with pytest.raises(ModelFolderError, match="fathom limits MODEL --data DATA"):
+        Guarded.load(model)
+    found = audit(str(model), tiny.examples(30), output=model)
+    assert found.policy is not None
+    guarded = Guarded.load(model)
+    for prediction, decision in guarded.predict(["a joy from start to finish", "dull " * 60]):
+        assert decision.action in ("answer", "warn", "abstain")
+        assert (decision.label is None) == (decision.action == "abstain")
+        assert decision.label in (None, prediction.label)
+    assert "too long" in guarded.predict(["dull " * 60])[0][1].because
+    other = tiny.model_folder(tmp_path / "other", seed=1)
+    with pytest.raises(ModelFolderError, match="made for other weights"):
+        Guarded.load(other, record=model)
+    own = audit(
+        Knows(), [Example(e.text, {"bad": "bad", "good": "good"}[e.label or ""]) for e in examples()], output=tmp_path / "o"
+    )
+    assert own.predictor.fingerprint is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([Example("a", "bad"), Example("b", "worse")], "labels that the classifier does not know: worse"),
+        ([Example("a", "bad"), Example("b", None)], "1 texts of the examples have no label"),
+        ([Example("a", "bad", pair="c"), Example("b", "good")], "holds pairs of texts"),
+        ([], "holds no texts"),
+        ([Example(f"{n}", "bad") for n in range(99)], "all texts of the examples have the label 'bad'"),
+        (examples(20), "leaves 10 texts for the part that is to calibrate"),
+        ([Example(e.text, e.label, group="one film") for e in examples()], "of groups that can be parted"),
+    ],
+)
+def test_data_that_cannot_be_used_are_said(data: list[Example], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        audit(Knows(), data)
+    assert message in str(caught.value)
+
+
+def test_settings_that_cannot_be_used_are_said(tmp_path: Path) -> None:
+    for wrong, message in (
+        ({"only": ["luck"]}, "there is no measure 'luck'"),
+        ({"target": 1.0}, "target"),
+        ({"budget": 5}, "budget"),
+        ({"language": "fr"}, "language"),
+        ({"sharp": True}, "sharp"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            audit(Knows(), examples(), **wrong)
+        assert message in str(caught.value)
+    (tmp_path / LIMITS).write_text(json.dumps({"notes": "of mine"}))
+    with pytest.raises(SettingsError, match="is not replaced"):
+        audit(Knows(), examples(), output=tmp_path)
+    with pytest.raises(SettingsError, match="is a file"):
+        audit(Knows(), examples(), output=tmp_path / LIMITS)
