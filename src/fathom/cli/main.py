@@ -8,7 +8,6 @@ To add a verb, write `fathom/cli/VERB.py` with a function `VERB` and add a line 
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -109,9 +108,10 @@ def explain_error(error: BaseException) -> tuple[int, str]:
             "memory ran out",
             do="close other programs, or choose smaller batches, shorter texts (--max-length) or a smaller model",
         )
-    if (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS) or "No space left on device" in str(error):
+    from fathom.folders import machine_reason
+
+    if (reason := machine_reason(error)) is not None:
         where = getattr(error, "filename", None) or "a file"
-        reason = getattr(error, "strerror", None) or "No space left on device"
         return MachineError.exit_code, explain(
             f"{where} cannot be used: {reason}", do="free some space, check the permissions, or choose another place"
         )
@@ -121,9 +121,6 @@ def explain_error(error: BaseException) -> tuple[int, str]:
         expected="this is a bug in fathom: an error that it should have explained",
         do="run again with --debug and report what it prints",
     )
-
-
-_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from fathom.data import Batch, Epochs, OrderedRows, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
+from fathom.folders import machine_errors, write_text_atomically
 from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
 from fathom.training.compilation import compile_blocks
@@ -73,7 +74,7 @@ class SilentListener:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run was; the model that was handed in now holds the best weights."""
+    """What a run was, or how far it is. When it is finished, the model that was handed in holds the best weights."""
 
     steps: int
     seconds: float
@@ -98,6 +99,7 @@ def train(
     folder: Path,
     fingerprint: str,
     evaluate: Evaluate | None = None,
+    keep: Callable[[TrainingResult], None] | None = None,
     resume: bool = False,
     listener: Listener | None = None,
     ranks: Ranks | None = None,
@@ -110,6 +112,7 @@ def train(
         evaluate: called with the model (in evaluation mode) and a function that says whether a stop was asked for;
             returns scores, of which "score" is maximised, or None if it gave up because of a stop. Without it the last
             weights are the result.
+        keep: called after every `settings.keep_every` updates with how far the run is, to write the model down as it is then.
         resume: go on from the newest checkpoint in `folder`.
         ranks: the processes that train together, each of which calls this with the same arguments; None: this one alone.
 
@@ -131,6 +134,7 @@ def train(
     total = sum(len(plan) for plan in plans)
     epoch_starts = set(accumulate((len(plan) for plan in plans), initial=0))
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
+    kept_steps = set(range(settings.keep_every, total + 1, settings.keep_every)) if settings.keep_every else set()
     sharded = sharded_copy(model, ranks) if settings.sharding == "fsdp" and ranks.world > 1 else None
     given, model = model, model if sharded is None else sharded.model
     optimizer = make_optimizer(model, settings)
@@ -159,7 +163,9 @@ def train(
     def save(ranks: Ranks) -> None:
         nonlocal last_saved
         state.seconds = time.monotonic() - started
-        save_checkpoint(checkpoints, state, model, optimizer, objective, best, ranks)
+        if ranks.is_first:
+            os.fsync(metrics.fileno())  # a checkpoint never knows of a line that a power cut took
+        save_checkpoint(checkpoints, state, model, optimizer, objective, best, keep=settings.keep_newest, ranks=ranks)
         last_saved = time.monotonic()
 
     def rescued() -> str:
@@ -167,7 +173,23 @@ def train(
             save(Ranks())  # between updates each process holds whole weights
         return f"update {state.step} of {total} was done; checkpoints are in {checkpoints}"
 
-    with ranks.ending_if_one_is_lost(rescued), metrics, stop_requests() as stop_asked:
+    def hand_back() -> None:
+        if sharded is not None:
+            given.load_state_dict({name: whole(tensor) for name, tensor in model.state_dict().items()})
+
+    def result() -> TrainingResult:
+        return TrainingResult(
+            steps=state.step,
+            seconds=time.monotonic() - started,
+            update_seconds=state.update_seconds,
+            tokens=state.tokens,
+            best_step=state.best_step if best is not None else state.step,
+            evaluations=state.evaluations,
+            stopped_early=stopped_early,
+            processes=ranks.world,
+        )
+
+    with machine_errors(folder), metrics, ranks.ending_if_one_is_lost(rescued), stop_requests() as stop_asked:
         updates = _updates(plans, data, state.step, ranks)
         while True:
             if evaluate is not None and state.step in evaluation_steps and state.evaluated_at < state.step:
@@ -182,6 +204,11 @@ def train(
                     _write(metrics, {"step": state.step, **scores})
                     listener.on_evaluation(state.step, total, scores)
                     stopped_early = _out_of_patience(state, settings.patience)
+            if keep is not None and state.step in kept_steps:
+                hand_back()
+                with ranks.first_goes_ahead():
+                    if ranks.is_first:
+                        keep(result())
             stop, due = ranks.any(stop_asked(), time.monotonic() - last_saved > settings.checkpoint_minutes * 60)
             if stop:
                 save(ranks)
@@ -214,22 +241,10 @@ def train(
             listener.on_step(state.step, total, loss, rate, speed)
         if best is not None:
             load_weights(model, best)
-        if sharded is not None:
-            given.load_state_dict({name: whole(tensor) for name, tensor in model.state_dict().items()})
-            given.to(device)
+        hand_back()
+        given.to(device)
     given.eval()
-    seconds = time.monotonic() - started
-    best_step = state.best_step if best is not None else state.step
-    return TrainingResult(
-        steps=state.step,
-        seconds=seconds,
-        update_seconds=state.update_seconds,
-        tokens=state.tokens,
-        best_step=best_step,
-        evaluations=state.evaluations,
-        stopped_early=stopped_early,
-        processes=ranks.world,
-    )
+    return result()
 
 
 def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[np.ndarray]:
@@ -409,4 +424,4 @@ def _cut_metrics(path: Path, step: int) -> None:
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        write_text_atomically(path, "".join(kept))

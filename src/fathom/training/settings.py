@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+KEEPING = frozenset({"checkpoint_minutes", "keep_newest", "keep_every"})  # what stays on disk: changes no number of a run
+
 
 class TrainingSettings(BaseModel):
     """How the one training loop runs."""
@@ -63,6 +65,10 @@ class TrainingSettings(BaseModel):
         description="compute blocks again for the gradient instead of keeping what they made: less memory, more time",
     )
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="minutes between checkpoints")
+    keep_newest: int = Field(default=2, ge=1, description="checkpoints to resume from that stay; each holds the best weights")
+    keep_every: int | None = Field(
+        default=None, ge=1, description="updates after which the model is kept for good, as a folder in OUTPUT.steps"
+    )
     seed: int = Field(default=0, ge=0, description="decides fresh weights, dropout and the order of the texts")
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@
 
 Chance needs no state: the order of the texts is a function of (seed, epoch), what is drawn for a batch one of (seed, update,
 batch). Tensors are whole, whoever held parts of them, so any number of processes resumes. No pickle: safetensors and JSON.
-The two newest checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
+The newest few checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError, SettingsError
-from fathom.folders import verify_folder, write_folder
+from fathom.folders import clear_leftovers, verify_folder, write_folder
 from fathom.objectives import Objective, Remembering
 from fathom.training.distributed import Ranks, shard_like, whole
-
-KEPT = 2
 
 
 @dataclass
@@ -54,9 +52,11 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     objective: Objective,
     best: dict[str, Tensor] | None,
+    *,
+    keep: int,
     ranks: Ranks | None = None,
 ) -> Path:
-    """Writes `folder`/step-…, whole or not at all, and removes all but the newest two. Returns the checkpoint's folder.
+    """Writes `folder`/step-…, whole or not at all, and removes all but the newest `keep`. Returns the checkpoint's folder.
 
     Of several ranks all call it, with the parts that they hold, and the first writes.
     """
@@ -75,8 +75,10 @@ def save_checkpoint(
                 if best is not None:
                     save_file(best, temporary / "best.safetensors")
                 (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
-            for old in _checkpoints(folder)[KEPT:]:
-                shutil.rmtree(old, ignore_errors=True)
+            found = _checkpoints(folder)
+            ahead = found.index(target)  # of this one: those that were damaged when the run resumed from before them
+            for useless in found[:ahead] + found[ahead + keep :]:
+                shutil.rmtree(useless, ignore_errors=True)
     return target
 
 
@@ -100,11 +102,10 @@ def load_checkpoint(
         SettingsError: the checkpoint is of another run (other settings, data or base model).
     """
     damaged: list[str] = []
-    for leftover in folder.glob(".step-*"):  # of a process killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
+    clear_leftovers(folder)
     for checkpoint in _checkpoints(folder):
         try:
-            verify_folder(checkpoint)
+            verify_folder(checkpoint, strict=True)
             state = RunState(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
             tensors = load_file(checkpoint / "state.safetensors")
             best_file = checkpoint / "best.safetensors"
@@ -123,7 +124,7 @@ def load_checkpoint(
     raise ModelFolderError(
         f"{folder} holds no checkpoint that is whole" + "".join(f"\n    {line}" for line in damaged),
         expected="the checkpoints of an interrupted run",
-        do="start the run without --resume",
+        do="start anew: --overwrite in place of --resume",
     )
 
 
