@@ -245,7 +245,8 @@ def _answered(
 
     asked = {"rows": hashlib.sha256(chosen.tobytes()).hexdigest(), "weights": hash_of_weights(folder)}
     found = kept(folder.with_name(folder.name + ".answers.json"), asked, answer)
-    return np.array(list(found)) == "1"
+    correct: np.ndarray = np.array(list(found)) == "1"
+    return correct
 
 
 def read_reviews(dev: int) -> Reviews:
