@@ -93,7 +93,7 @@ def relations(
     depth: Depth = 4,
     vocabulary: Vocabulary = 8000,
     pairs: Annotated[int, typer.Option(min=10, help="of training documents, for each probe")] = 6000,
-    seeds: Seeds = 3,
+    folds: Annotated[int, typer.Option(min=2, help="of fine-tuning")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="of fine-tuning")] = 4,
     rate: Annotated[float, typer.Option(help="of fine-tuning")] = 3e-4,
     folder: Folder = None,
@@ -112,7 +112,7 @@ def relations(
     objectives: Any = ("masked", "masked+next", "masked+order")
     run_relations(
         {name: PretrainSettings(objective=name, **common) for name in objectives}, folder or RUNS / "relations",
-        vocab_size=vocabulary, pairs=pairs, seeds=tuple(range(seeds)), epochs=epochs, rate=rate,
+        vocab_size=vocabulary, pairs=pairs, folds=folds, epochs=epochs, rate=rate,
         record=record or RESULTS / "pretraining-relations.json",
     )  # fmt: skip
 

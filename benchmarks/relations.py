@@ -8,9 +8,10 @@ that each has read. Then, as in table 5 of Lan et al. (2020, 1909.11942):
                             second text goes on after the first; nothing is trained
         probe               by a logistic regression of the frozen states ([CLS], the means a and b of both texts, |a − b|, a·b)
                             that learns from pairs of training documents
-    fine-tuned              two tasks with real labels, three seeds, the same settings for all bases:
-        answerable          SQuAD 2.0: does this paragraph answer this question? The test has other articles
-        better              counterfactual IMDB: a review and its minimally edited twin: is the first one the kinder?
+    fine-tuned              two tasks with real labels, the same settings for all bases, in folds: each part of the groups is
+                            answered once, by a run that learned from the other parts, with a seed of its own
+        answerable          SQuAD 2.0: does this paragraph answer this question? A group is an article
+        better              counterfactual IMDB: is the first of a review and its minimally edited twin the kinder one?
 
 Beside each stands chance, and a bag of words: TF-IDF of either text and the cosine between them, logistic regression. The
 bases read IMDB's unlabelled half only, so no review of `better` was read before, but for copies.
@@ -27,7 +28,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from steps import finetuned, kept, pretrained, summary, write_record
@@ -61,16 +63,7 @@ from fathom.training import TrainingSettings
 
 ASKED: tuple[Relation, ...] = ("next_sentence", "sentence_order")
 _BATCH_TOKENS = 8192
-_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 Base = LanguageModel | PretrainingModel
-
-
-@dataclass(frozen=True)
-class Task:
-    """Labelled pairs; a group's rows resemble each other."""
-
-    train: list[Example]
-    test: list[Example]
 
 
 def relations(
@@ -79,7 +72,7 @@ def relations(
     *,
     vocab_size: int,
     pairs: int,
-    seeds: tuple[int, ...],
+    folds: int,
     epochs: int,
     rate: float,
     record: Path,
@@ -89,7 +82,7 @@ def relations(
     Args:
         settings: of the three bases by objective, without a vocabulary.
         pairs: of training documents at most, for each probe and bag of words.
-        seeds: of fine-tuning.
+        folds: of fine-tuning.
     """
     one = settings["masked"]
     assert one.data is not None
@@ -113,9 +106,10 @@ def relations(
     words = kept(folder / "words.intrinsic.json", asked, lambda: _words_alone(corpus, tokenizer, asked))
     tasks = {"answerable": answerable(_data("squad2/train.json.gz")), "better": better(_data("counterfactual_imdb"))}
     downstream = {}
-    for task, held in tasks.items():
-        rows = {name: _finetuned(folder, name, task, held, seeds, epochs, rate, one.max_length) for name in settings}
-        downstream[task] = _compared(rows, held, _bag_of_words(held.train, held.test))
+    for task, examples in tasks.items():
+        in_fold = folds_of([str(example.group) for example in examples], folds)
+        rows = {name: _finetuned(folder, name, task, examples, in_fold, epochs, rate, one.max_length) for name in settings}
+        downstream[task] = _compared(rows, examples, _words_in_folds(examples, in_fold))
     found = {
         "name": "pretraining-relations",
         "data": f"{one.data} ({one.split}); squad2; counterfactual_imdb",
@@ -123,7 +117,7 @@ def relations(
         "tokens_read": {name: held.metrics["tokens"] for name, held in made_by.items()},
         "intrinsic": {"bases": intrinsic, "words": words},
         "downstream": downstream,
-        "finetuning": {"seeds": list(seeds), "epochs": epochs, "rate": rate},
+        "finetuning": {"folds": folds, "epochs": epochs, "rate": rate},
         "bases": {name: summary(held) for name, held in made_by.items()},
     }
     write_record(record, found)
@@ -153,7 +147,7 @@ def _intrinsic(folder: Path, corpus: Corpus, asked: dict[str, Any]) -> dict[str,
         groups = [str(held_out.stretches(row)[0][0]) for row in range(len(held_out))]
         as_trained, states = _read(model, held_out, np.arange(len(held_out)))
         learned = np.arange(min(asked["pairs"], len(train)))
-        probe = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=_STRENGTHS, cv=3, max_iter=2000))
+        probe = make_pipeline(StandardScaler(), _regression((1e-4, 1e-3, 1e-2, 1e-1, 1.0)))
         probe.fit(_read(model, train, learned)[1], train.labels[learned])
         said = None if as_trained is None else _score(as_trained == held_out.labels, groups)
         relation[about] = {"as_trained": said, "probe": _score(probe.predict(states) == held_out.labels, groups)}
@@ -227,38 +221,39 @@ def _data(name: str) -> Path:
     return path
 
 
-def answerable(path: Path, test_share: float = 0.25) -> Task:
+def answerable(path: Path) -> list[Example]:
     """SQuAD 2.0 (Rajpurkar et al. 2018, 1806.03822): a question, a paragraph, and whether the one is answered in the other."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         articles = json.load(file)["data"]
-    examples = [
-        Example(
-            question["question"],
-            "unanswerable" if question["is_impossible"] else "answerable",
-            paragraph["context"],
-            article["title"],
-        )
+    names = {False: "answerable", True: "unanswerable"}
+    return [
+        Example(question["question"], names[question["is_impossible"]], paragraph["context"], article["title"])
         for article in articles
         for paragraph in article["paragraphs"]
         for question in paragraph["qas"]
     ]
-    wanted, taken = test_share * len(examples), set[str]()
-    titles = sorted({str(example.group) for example in examples})
-    for place in np.random.default_rng(0).permutation(len(titles)):
-        if sum(example.group in taken for example in examples) < wanted:
-            taken.add(titles[place])
-    return Task([one for one in examples if one.group not in taken], [one for one in examples if one.group in taken])
 
 
-def better(folder: Path, more_test: int = 500) -> Task:
-    """Counterfactual IMDB (Kaushik et al. 2020, 1909.12434): a review and its edited twin, in an order that is drawn.
+def better(folder: Path) -> list[Example]:
+    """Counterfactual IMDB (Kaushik et al. 2020, 1909.12434): a review and its edited twin, half of them in either order."""
+    twins = [pair for name in ("train", "dev") for pair in _twins(folder / f"{name}_paired.tsv")]
+    swapped = np.random.default_rng(0).permutation(np.arange(len(twins)) % 2 == 1).tolist()
+    return [
+        Example(unkind, "second", kind, name) if swap else Example(kind, "first", unkind, name)
+        for (kind, unkind, name), swap in zip(twins, swapped, strict=True)
+    ]
 
-    The test part is the data's dev part and `more_test` pairs of the training part, which are not trained on.
-    """
-    train, dev = (_twins(folder / f"{name}_paired.tsv") for name in ("train", "dev"))
-    order = np.random.default_rng(0).permutation(len(train))
-    test = [*dev, *(train[row] for row in order[:more_test])]
-    return Task(_ordered([train[row] for row in order[more_test:]], seed=1), _ordered(test, seed=2))
+
+def folds_of(groups: Sequence[str], folds: int) -> np.ndarray:
+    """(n,) the fold of each row: whole groups, the largest first, each to the fold that has the fewest rows."""
+    names, place, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    fold, held = np.zeros(len(names), dtype=np.int64), np.zeros(folds, dtype=np.int64)
+    order = np.random.default_rng(0).permutation(len(names))
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        fold[group] = held.argmin()
+        held[fold[group]] += sizes[group]
+    found: np.ndarray = fold[place]
+    return found
 
 
 def _twins(path: Path) -> list[tuple[str, str, str]]:
@@ -275,34 +270,31 @@ def _twins(path: Path) -> list[tuple[str, str, str]]:
     return [(texts["Positive"], texts["Negative"], f"{path.stem} {name}") for name, texts in held.items()]
 
 
-def _ordered(twins: Sequence[tuple[str, str, str]], seed: int) -> list[Example]:
-    first = np.random.default_rng(seed).permutation(np.arange(len(twins)) % 2).tolist()
-    return [
-        Example(unkind, "second", kind, name) if swapped else Example(kind, "first", unkind, name)
-        for (kind, unkind, name), swapped in zip(twins, first, strict=True)
-    ]
-
-
 def _finetuned(
-    folder: Path, base: str, task: str, data: Task, seeds: tuple[int, ...], epochs: int, rate: float, length: int
+    folder: Path, base: str, task: str, examples: list[Example], in_fold: np.ndarray, epochs: int, rate: float, length: int
 ) -> np.ndarray:
-    """(seeds, test) booleans: right."""
-    rows = []
-    for seed in seeds:
+    """(examples,) booleans: right."""
+    correct = np.zeros(len(examples), dtype=bool)
+    for fold in range(int(in_fold.max()) + 1):
+        train, test = (_chosen(examples, in_fold != fold), _chosen(examples, in_fold == fold))
         settings = FinetuneSettings(
             data=task,
             model=str(folder / base),
             max_length=length,
-            long_text="head",
             dropout=DropoutSettings(hidden=0.1, classifier=0.1),
-            training=TrainingSettings(epochs=epochs, batch_tokens=4096, batch_rows=32, learning_rate=rate, seed=seed),
+            training=TrainingSettings(epochs=epochs, batch_tokens=4096, batch_rows=32, learning_rate=rate, seed=fold),
         )
-        output = folder / f"{task}-{base}-seed-{seed}"
-        finetuned(settings, data.train, None, output)
-        asked = {"test": _digest(data.test), "weights": hash_of_weights(output)}
-        found = kept(output.with_name(output.name + ".answers.json"), asked, lambda output=output: _answers(output, data.test))  # type: ignore[misc]
-        rows.append(np.array(list(found)) == "1")
-    return np.stack(rows)
+        output = folder / f"{task}-{base}-fold-{fold}"
+        finetuned(settings, train, None, output)
+        asked = {"test": _digest(test), "weights": hash_of_weights(output)}
+        answers = output.with_name(output.name + ".answers.json")
+        found = kept(answers, asked, lambda output=output, test=test: _answers(output, test))  # type: ignore[misc]
+        correct[in_fold == fold] = np.array(list(found)) == "1"
+    return correct
+
+
+def _chosen(examples: list[Example], rows: np.ndarray) -> list[Example]:
+    return [examples[row] for row in np.flatnonzero(rows)]
 
 
 def _answers(folder: Path, test: list[Example]) -> str:
@@ -325,28 +317,36 @@ def _bag_of_words(train: Sequence[Example], test: Sequence[Example]) -> np.ndarr
         b = words.transform([str(example.pair) for example in examples])
         return sparse.csr_matrix(sparse.hstack([a, b, sparse.csr_matrix(a.multiply(b).sum(axis=1))]))
 
-    model = LogisticRegressionCV(Cs=(0.1, 1.0, 10.0, 100.0), cv=3, max_iter=2000)
+    model = _regression((0.1, 1.0, 10.0, 100.0))
     model.fit(features(train), [example.label for example in train])
     right: np.ndarray = model.predict(features(test)) == np.array([example.label for example in test])
     return right
 
 
-def _compared(rows: dict[str, np.ndarray], task: Task, words: np.ndarray) -> dict[str, Any]:
+def _regression(strengths: tuple[float, ...]) -> GridSearchCV:
+    """Logistic regression; how much its weights are held back is chosen by cross-validation on what it learns from."""
+    return GridSearchCV(LogisticRegression(max_iter=2000), {"C": strengths}, cv=3)
+
+
+def _words_in_folds(examples: list[Example], in_fold: np.ndarray) -> np.ndarray:
+    correct = np.zeros(len(examples), dtype=bool)
+    for fold in range(int(in_fold.max()) + 1):
+        correct[in_fold == fold] = _bag_of_words(_chosen(examples, in_fold != fold), _chosen(examples, in_fold == fold))
+    return correct
+
+
+def _compared(rows: dict[str, np.ndarray], examples: list[Example], words: np.ndarray) -> dict[str, Any]:
     """Of each base, and of each pair of bases."""
-    groups = [str(example.group) for example in task.test]
-    labels = [str(example.label) for example in task.test]
-    means = {name: right.mean(axis=0) for name, right in rows.items()}
+    groups, labels = [str(example.group) for example in examples], [str(example.label) for example in examples]
     names = list(rows)
+    pairs = [(a, b) for place, a in enumerate(names) for b in names[:place]]
     return {
-        "train": len(task.train),
-        "test": len(task.test),
+        "n": len(examples),
         "groups": len(set(groups)),
         "majority": max(map(labels.count, set(labels))) / len(labels),
         "bag_of_words": _score(words, groups),
-        "bases": {name: _score(means[name], groups) | {"by_seed": rows[name].mean(axis=1).tolist()} for name in names},
-        "differences": {
-            f"{a} minus {b}": _score(means[a] - means[b], groups) for place, a in enumerate(names) for b in names[:place]
-        },
+        "bases": {name: _score(rows[name], groups) for name in names},
+        "differences": {f"{a} minus {b}": _score(rows[a].astype(float) - rows[b], groups) for a, b in pairs},
     }
 
 
