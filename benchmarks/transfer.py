@@ -8,8 +8,8 @@ seed draws other labels (as many of each), other fresh weights and another order
 only. Rows of the table are seeds, columns are test texts, and the interval of the gap knows that both were drawn
 (`crossed_interval`).
 
-The dev part is 1,000 reviews in whole blocks of 125 neighbours, because neighbours share films. It also picks the best epoch.
-That is more labels than somebody with 100 has; both starts get the same help, so the gap is fair, the level is flattered.
+The dev part is blocks of 125 neighbouring reviews, because neighbours share films. It also picks the best epoch. Its 1,000
+reviews are more labels than somebody with 100 has; both starts get the same help, so the gap is fair, the level is flattered.
 """
 
 from __future__ import annotations
@@ -265,14 +265,19 @@ def read_reviews(dev: int) -> Reviews:
 
 
 def dev_rows(labels: list[str], wanted: int) -> np.ndarray:
-    """(rows,) booleans: whole blocks of neighbours with one label, as many rows of each label, `wanted` in all."""
+    """(rows,) booleans: whole blocks of neighbours with one label, as many rows of each label, `wanted` in all.
+
+    Raises:
+        SettingsError: more than there are.
+    """
     taken = np.zeros(len(labels), dtype=bool)
     generator = np.random.default_rng(0)
     names = sorted(set(labels))
     for name in names:
         rows = np.flatnonzero(np.array(labels) == name)
-        blocks = generator.permutation(-(-len(rows) // BLOCK))
-        order = np.concatenate([rows[block * BLOCK : (block + 1) * BLOCK] for block in blocks])
+        order = np.concatenate([rows[block * BLOCK :][:BLOCK] for block in generator.permutation(len(rows) // BLOCK)])
+        if wanted // len(names) > len(order):
+            raise SettingsError(f"a dev part of {wanted:,} was asked for", expected=f"at most {len(names) * len(order):,}")
         taken[order[: wanted // len(names)]] = True
     return taken
 
