@@ -52,7 +52,7 @@ def encoder(
     labels: Sizes = "100 1000 all",
     candidates: Candidates = "3e-4,0 1e-3,0.5",
     seeds: Seeds = 3,
-    dev: Dev = 1000,
+    dev: Dev = 500,
     test: Test = 5000,
     folder: Folder = None,
     record: Record = None,

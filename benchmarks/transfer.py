@@ -8,7 +8,7 @@ seed draws other labels (as many of each), other fresh weights and another order
 only. Rows of the table are seeds, columns are test texts, and the interval of the gap knows that both were drawn
 (`crossed_interval`).
 
-The dev part is blocks of 125 neighbouring reviews, because neighbours share films. It also picks the best epoch. Its 1,000
+The dev part is blocks of 125 neighbouring reviews, because neighbours share films. It also picks the best epoch. Its 500
 reviews are more labels than somebody with 100 has; both starts get the same help, so the gap is fair, the level is flattered.
 """
 
@@ -38,6 +38,7 @@ from fathom.pipeline.settings import DropoutSettings, FinetuneSettings, Pretrain
 from fathom.training import TrainingSettings
 
 BLOCK = 125  # neighbouring reviews that are in the dev part together, or not
+_DROPOUT = DropoutSettings(hidden=0.1, classifier=0.1)
 Start = Callable[[int], Path]  # the folder that a run with this seed starts from
 
 
@@ -117,7 +118,11 @@ def continued(
 
 def compare(plan: Plan, record: Path, base: Path) -> None:
     """Runs what is missing of a plan and writes its record."""
-    first, second = (load_model(start(plan.seeds[0]), labels=["negative", "positive"]) for start in plan.starts.values())
+    dropout = _DROPOUT.fields()  # what a folder says of it is of its pre-training
+    loaded = (
+        load_model(start(plan.seeds[0]), labels=["negative", "positive"], training=dropout) for start in plan.starts.values()
+    )
+    first, second = loaded
     if first.model.config != second.model.config or first.made != second.made:
         raise SettingsError(
             f"the two starts are different networks: {first.model.config} and {second.model.config}; "
@@ -224,7 +229,7 @@ def _settings(plan: Plan, model: str, size: int | None, candidate: Candidate, se
         max_length=plan.max_length,
         long_text="head+tail",
         markup=False,
-        dropout=DropoutSettings(hidden=0.1, classifier=0.1, token=candidate.token_dropout),
+        dropout=_DROPOUT.model_copy(update={"token": candidate.token_dropout}),
         training=TrainingSettings(
             epochs=epochs, batch_tokens=8192, batch_rows=rows, learning_rate=candidate.rate, weight_decay=0.01, seed=seed
         ),
