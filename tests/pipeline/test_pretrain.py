@@ -72,6 +72,10 @@ def test_pretrain_writes_a_base_model_that_hugging_face_loads_and_fine_tuning_ta
     assert measured["loss"] > 0
     assert {"unigram_loss", "bigram_loss", "accuracy"} <= measured.keys()
     assert ("topic_baseline" in result.made_by.metrics["facts"]) == (objective == "masked+next")
+    assert result.made_by.metrics["work"]["utilisation"] > 0
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert f"{measured['loss']:.4f}" in page
+    assert ("bits a byte" in page) == (objective == "causal")
     theirs = getattr(transformers, CLASSES[objective]).from_pretrained(result.folder).eval()
     token_ids = torch.randint(10, 100, (2, 12))
     with torch.no_grad():
@@ -101,6 +105,61 @@ def test_pretrain_goes_on_from_a_base_model_and_from_the_packaged_ones_shape(doc
     more = pretrain(settings(documents, model=str(base.folder), vocabulary=None, architecture=None), tmp_path / "more")
     assert more.made_by.metrics["held_out"]["loss"] < base.made_by.metrics["held_out"]["loss"]
     assert fathom.load(more.folder).fill(["a good [MASK]"])[0][0][0].probability > 0
+
+
+class _Told(SilentListener):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("objective", TASKS)
+def test_pretrain_shows_what_the_model_makes_of_held_out_text(objective: str, documents: Path, tmp_path: Path) -> None:
+    told = _Told()
+    training = {"epochs": 2, "batch_tokens": 512, "learning_rate": 1e-2, "batch_rows": None}
+    result = pretrain(settings(documents, objective=objective, training=training), tmp_path / "base", listener=told)
+    samples = [line for line in told.said if line.startswith("“")]
+    assert len(samples) == len(result.training.evaluations) == 2
+    assert all((" | " if objective == "causal" else " → ") in line for line in samples)
+    asked = [[pair.split(" → ")[0] for pair in line.split("”: ")[-1].split("   ")] for line in samples]
+    assert asked[0] == asked[1] or objective == "causal", "the same is asked every time"
+    held_text = samples[0][1:30].split("…")[0].split(" | ")[0].strip().lower()
+    page = (result.folder / "report.html").read_text(encoding="utf-8").lower()
+    assert held_text[:12] not in page, "a model folder holds no text"
+
+
+def test_pretrain_with_rows_that_grow_reads_them_in_stages(documents: Path, tmp_path: Path) -> None:
+    stages = [{"length": 8, "share": 0.5}, {"length": 24, "share": 0.5}]
+    training = {"epochs": 1, "batch_tokens": 96, "learning_rate": 1e-2, "batch_rows": None}
+    staged = run(documents, tmp_path / "staged", curriculum=stages, training=training)
+    whole = run(documents, tmp_path / "whole", training=training)
+    assert staged.training.steps > whole.training.steps, "short rows waste more of a batch on special tokens"
+    assert load_model(staged.folder).model.config.max_length == 24
+    with pytest.raises(InterruptedRunError):
+        pretrain(settings(documents, curriculum=stages, training=training), tmp_path / "stopped", listener=_Stop(3))
+    resumed = pretrain(settings(documents, curriculum=stages, training=training), tmp_path / "stopped", resume=True)
+    weights = [load_file(folder / "model.safetensors") for folder in (staged.folder, resumed.folder)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"curriculum": [{"length": 24, "share": 0.5}]}, "do not add up to 1"),
+        ({"curriculum": [{"length": 8, "share": 1.0}]}, "longest rows of the curriculum have 8 tokens, but max_length is 24"),
+        ({"curriculum": [{"length": 24, "share": 1.0}], "objective": "masked+next"}, "pairs and memory have one length"),
+        ({"curriculum": [{"length": 24, "share": 1.0}], "training": {"updates": 5}}, "would cut the curriculum short"),
+        ({"training": {"matrix_learning_rate": 1e-2}}, "is for the optimizer muon"),
+        ({"training": {"batch_warmup": 1.5}}, "batch_warmup"),
+    ],
+)
+def test_pretrain_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        read_settings(PretrainSettings, None, {"max_length": 24, **changes})
 
 
 class _Stop(SilentListener):

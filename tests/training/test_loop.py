@@ -13,6 +13,7 @@ from fathom.data import Batch, TokenizedDataset
 from fathom.errors import InterruptedRunError, MachineError, ModelFolderError, SettingsError
 from fathom.objectives import Classification
 from fathom.training import NonFiniteError, SilentListener, TrainingSettings, train
+from fathom.training.loop import _grouped
 from tests.tiny import classifier, examples, tokenizer
 
 SETTINGS = TrainingSettings(
@@ -206,3 +207,28 @@ def test_save_checkpoint_is_safetensors_and_json_alone(tmp_path: Path) -> None:
         run(tmp_path, listener=StopAt(2))
     names = {path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()}
     assert names == {"SHA256SUMS", "state.json", "state.safetensors"}
+
+
+@pytest.mark.parametrize("warming", [0.0, 0.5, 1.0])
+def test_updates_grow_to_their_full_size_and_every_batch_is_in_one(warming: float) -> None:
+    plans = [[np.array([epoch, number]) for number in range(50)] for epoch in range(2)]
+    settings = SETTINGS.model_copy(update={"accumulate": 8, "batch_warmup": warming})
+    updates = _grouped(plans, settings)
+    assert [[tuple(batch) for update in epoch for batch in update] for epoch in updates] == [list(map(tuple, p)) for p in plans]
+    sizes = [len(update) for epoch in updates for update in epoch]
+    whole = [size for epoch in updates for size in map(len, epoch[:-1])]  # the last of an epoch may be short
+    assert whole == sorted(whole)
+    assert whole[-1] == 8 if warming < 1 else whole[-1] > 4
+    assert sizes[0] == (1 if warming else 8)
+    if warming == 0.5:
+        at_full_size = sum(size for size in sizes if size == 8)
+        assert 40 <= at_full_size <= 56
+
+
+def test_loop_with_growing_updates_resumes_bit_for_bit(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"accumulate": 3, "batch_warmup": 0.7})
+    whole, _ = run(tmp_path / "whole", settings)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "parts", settings, listener=StopAt(5))
+    resumed, _ = run(tmp_path / "parts", settings, resume=True)
+    assert same(whole, resumed)

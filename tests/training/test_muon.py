@@ -13,6 +13,7 @@ from fathom.training.optimizer import make_optimizer
 from tests.tiny import classifier, config
 from tests.training.test_loop import StopAt, same
 from tests.training.test_pretraining import SETTINGS, run
+from tests.training.test_pretraining import model as pretrained
 
 MUON = TrainingSettings(optimizer="muon", learning_rate=0.02, weight_decay=0.1)
 
@@ -85,6 +86,13 @@ def test_muon_has_the_matrices_inside_blocks_and_adamw_the_rest(changes: dict) -
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
     with pytest.raises(ValueError, match="expected a matrix"):
         Muon([{"params": [nn.Parameter(torch.zeros(3))], "orthogonal": True, "lr": 1.0, "weight_decay": 0.0}])
+
+
+def test_matrices_may_have_a_rate_of_their_own() -> None:
+    settings = TrainingSettings(optimizer="muon", learning_rate=1e-3, matrix_learning_rate=2e-2, layer_decay=0.5)
+    groups = make_optimizer(pretrained("masked"), settings).param_groups
+    assert {group["peak"] for group in groups if group["orthogonal"]} == {2e-2 * 0.5**2, 2e-2 * 0.5}
+    assert max(group["peak"] for group in groups if not group["orthogonal"]) == 1e-3
 
 
 def test_muon_minimises_a_quadratic() -> None:

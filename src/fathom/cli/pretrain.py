@@ -53,6 +53,7 @@ def pretrain(
     Example: fathom pretrain imdb --split unsup --model minilm --against imdb --output runs/minilm-imdb
     """
     from fathom.cli.progress import TrainingProgress
+    from fathom.pipeline.base_model_page import next_commands
     from fathom.pipeline.pretrain import pretrain as run
     from fathom.pipeline.settings import PretrainSettings, read_settings
 
@@ -83,16 +84,19 @@ def pretrain(
             settings, output, device=device, resume=resume, overwrite=overwrite, listener=progress, processes=processes
         )
     metrics = result.made_by.metrics
-    following = [f"fathom finetune LABELLED_TEXTS --model {output} --output NEW"]
-    if settings.objective == "causal":
-        following.append(f'fathom generate {output} "a beginning"')
-    elif settings.objective != "replaced":
-        following.append(f'fathom predict {output} "a text with a [MASK]"')
     emit(
-        {"model": str(output), "held_out": metrics["held_out"], "seconds": result.made_by.seconds, "facts": metrics["facts"]},
+        {
+            "model": str(output),
+            "held_out": metrics["held_out"],
+            "seconds": result.made_by.seconds,
+            "facts": metrics["facts"],
+            "work": metrics["work"],
+        },
         json=json,
         text=f"{output}: {_described(metrics['held_out'])} on held-out documents, after {duration(result.made_by.seconds)}\n"
-        "next: " + "\n      ".join(following),
+        + f"{metrics['work']['utilisation']:.0%} of what this machine's matrix products reach; curves: {output}/report.html\n"
+        + "next: "
+        + "\n      ".join(command for command, _ in next_commands(output, settings)),
     )
 
 

@@ -12,6 +12,7 @@ from fathom.data.batches import (
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
+from fathom.data.curriculum import Stage, StagedRows
 from fathom.data.duplicates import Duplicates, SharedPassages, find_duplicates, find_shared_passages
 from fathom.data.examples import Columns, Example
 from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
@@ -41,6 +42,8 @@ __all__ = [
     "SentencePairs",
     "SharedPassages",
     "Source",
+    "Stage",
+    "StagedRows",
     "Streams",
     "TokenizedDataset",
     "assign_parts",

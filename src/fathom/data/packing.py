@@ -64,6 +64,7 @@ class PackedRows:
         part: of the corpus.
         length: tokens of every row, padding included. A longer document is cut into pieces that fill a row each, and one
             that holds the rest.
+        between: two shares of the epoch's documents in their order; what lies between them is read.
         frame: special tokens; None: the tokenizer's.
 
     Attributes:
@@ -85,6 +86,7 @@ class PackedRows:
         length: int,
         seed: int = 0,
         epoch: int = 0,
+        between: tuple[float, float] = (0.0, 1.0),
         frame: DocumentFrame | None = None,
     ) -> None:
         self._corpus, self._pad_id = corpus, tokenizer.pad_id
@@ -95,6 +97,7 @@ class PackedRows:
             raise SettingsError(f"rows of {length} tokens leave no room for text", expected=f"more than {len(self._frame)}")
         generator = np.random.default_rng([seed, epoch])
         documents = generator.permutation(corpus.documents(part))
+        documents = documents[round(between[0] * len(documents)) : round(between[1] * len(documents))]
         self.text_bytes = int(corpus.text_bytes[documents].sum())
         whole = corpus.lengths[documents]
         counts = -(-whole // room)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -115,26 +115,53 @@ def length_chart(model: Figures, baseline: Figures, unit: str) -> str:
 
 def training_chart(training: Training) -> str:
     """The loss of each update, smoothed, and the accuracy on the dev part where it was measured."""
+    return loss_chart(training.losses, [(step, f"dev {100 * accuracy:.1f} %") for step, accuracy in training.evaluations])
+
+
+def loss_chart(losses: Sequence[tuple[int, float]], marks: Sequence[tuple[int, str]] = ()) -> str:
+    """The loss of each update, smoothed, and what is said at some of them."""
     with mpl.rc_context(_STYLE):
         figure, axes = _axes(height=3.0)
-        steps, losses = (np.array(values, dtype=np.float64) for values in zip(*training.losses, strict=True))
-        axes.plot(steps, losses, color=MODEL, linewidth=0.6, alpha=0.35)
-        axes.plot(steps, _smooth(losses, max(1, len(losses) // 15)), color=MODEL)
-        for step, accuracy in training.evaluations:
+        steps, values = (np.array(column, dtype=np.float64) for column in zip(*losses, strict=True))
+        axes.plot(steps, values, color=MODEL, linewidth=0.6, alpha=0.35)
+        axes.plot(steps, _smooth(values, max(1, len(values) // 15)), color=MODEL)
+        for step, words in marks:
             axes.axvline(step, color=BASELINE, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                f"dev {100 * accuracy:.1f} %",
-                (step, axes.get_ylim()[1]),
-                (-5, -3),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-            )
+            place = (step, axes.get_ylim()[1])
+            axes.annotate(words, place, (-5, -3), textcoords="offset points", ha="right", va="top")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("update")
         axes.set_ylabel("loss (nats)")
-        return _svg(figure, "training", f"Training loss over {len(losses)} updates, from {losses[0]:.2f} to {losses[-1]:.2f}.")
+        return _svg(figure, "training", f"Training loss over {len(values)} updates, from {values[0]:.2f} to {values[-1]:.2f}.")
+
+
+def held_out_chart(evaluations: Sequence[Mapping[str, float]]) -> str:
+    """The loss on held-out documents by update, beside that of counting tokens and counting pairs of them."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _axes(height=3.3)
+        steps, losses = [e["step"] for e in evaluations], [e["loss"] for e in evaluations]
+        axes.plot(steps, losses, "o-", color=MODEL, markersize=5.5)
+        for name, key in (("frequency", "unigram_loss"), ("the token before", "bigram_loss")):
+            level = evaluations[-1][key]
+            axes.axhline(level, color=BASELINE, linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.annotate(
+                f"{name} {level:.2f}",
+                (1, level),
+                (0, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                color=INK,
+            )
+        axes.annotate(f"{losses[-1]:.2f}", (steps[-1], losses[-1]), (0, -14), textcoords="offset points", ha="right", color=INK)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlabel("update")
+        axes.set_ylabel("loss (nats an answer)")
+        values = f"from {losses[0]:.2f} to {losses[-1]:.2f} nats; counting has {evaluations[-1]['bigram_loss']:.2f}"
+        return _svg(figure, "held-out", f"Loss on held-out documents in {len(losses)} measurements, {values}.")
 
 
 def _axes(height: float) -> tuple[Figure, Axes]:

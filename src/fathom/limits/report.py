@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from fathom.limits import charts
@@ -32,8 +32,8 @@ def verdict(comparison: Comparison) -> Verdict:
     return Verdict(_trust(comparison), _distrust(comparison), _do(comparison))
 
 
-def render_report(comparison: Comparison) -> str:
-    """The page."""
+def page_template(name: str) -> Template:
+    """A template of a page, with what all of them use to write figures."""
     environment = Environment(
         loader=PackageLoader("fathom.limits"),
         autoescape=True,
@@ -50,10 +50,15 @@ def render_report(comparison: Comparison) -> str:
         "shortened": shortened,
         "chance": chance_in_words,
     }
+    return environment.get_template(name)
+
+
+def render_report(comparison: Comparison) -> str:
+    """The page."""
     model, baseline = comparison.model, comparison.baseline
     most_frequent = ("always the most frequent", comparison.most_frequent, False)
     rows = [(model.name, model.accuracy, True), (baseline.name, baseline.accuracy, False), most_frequent]
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         c=comparison,
         verdict=verdict(comparison),
         finding=_finding(comparison),

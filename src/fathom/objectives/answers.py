@@ -42,7 +42,12 @@ class Answers:
 
     question: Question
     nats: Tensor  # (N,) −log p(right answer)
-    hits: Tensor  # (N,) booleans: the right answer was the likeliest
+    best: Tensor  # (N,) int64, the likeliest answers
+
+    @property
+    def hits(self) -> Tensor:
+        """(N,) booleans: the right answer was the likeliest."""
+        return self.best == self.question.right
 
     def losses(self) -> Tensor:
         """(B,) nats: the mean over each row's answers; 0 for a row about which nothing was asked."""
@@ -104,7 +109,7 @@ def answer_tokens(model: nn.Module, states: Tensor, question: Question) -> Answe
 
 
 def score(question: Question, states: Tensor, logits: Callable[[Tensor], Tensor], *, classes: int) -> Answers:
-    """Loss and hit of each answer. Tables beyond `SCORES` are made in parts, and again when gradients are computed.
+    """Loss and likeliest of each answer. Tables beyond `SCORES` are made in parts, and again when gradients are computed.
 
     Args:
         states: (N, D), one an answer.
@@ -113,15 +118,15 @@ def score(question: Question, states: Tensor, logits: Callable[[Tensor], Tensor]
 
     def compare(states: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         scores = logits(states).float()
-        return cross_entropy(scores, right, reduction="none"), scores.detach().argmax(dim=-1) == right
+        return cross_entropy(scores, right, reduction="none"), scores.detach().argmax(dim=-1)
 
     size = max(1, SCORES // classes)
     if len(states) <= size:
-        nats, hits = compare(states, question.right)
-        return Answers(question, nats, hits)
+        nats, best = compare(states, question.right)
+        return Answers(question, nats, best)
     parts = zip(torch.split(states, size), torch.split(question.right, size), strict=True)
     compared = [checkpoint(compare, *part, use_reentrant=False) for part in parts]
-    return Answers(question, torch.cat([nats for nats, _ in compared]), torch.cat([hits for _, hits in compared]))
+    return Answers(question, torch.cat([nats for nats, _ in compared]), torch.cat([best for _, best in compared]))
 
 
 def real_tokens(batch: Batch) -> Tensor:

@@ -138,7 +138,7 @@ class ReplacedTokens:
         right = (exchanged != batch.token_ids)[rows, columns]
         logits = model.detect(shown)[rows, columns].float()
         nats = binary_cross_entropy_with_logits(logits, right.float(), reduction="none")
-        detected = Answers(Question("replaced", shown, rows, columns, right.long()), nats, (logits.detach() > 0) == right)
+        detected = Answers(Question("replaced", shown, rows, columns, right.long()), nats, (logits.detach() > 0).long())
         return [generated, detected]
 
 

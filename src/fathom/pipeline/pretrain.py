@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +29,8 @@ from fathom.data import (
     Part,
     Rows,
     Source,
+    Stage,
+    StagedRows,
     Streams,
     build_corpus,
     open_data,
@@ -54,6 +57,7 @@ from fathom.objectives import (
     topic_baseline,
 )
 from fathom.objectives.held_out import TokenCounts, measure
+from fathom.pipeline.base_model_page import REPORT, base_model_page, repeats_in_words, shared_in_words
 from fathom.pipeline.run import (
     Texts,
     begin_run,
@@ -63,9 +67,10 @@ from fathom.pipeline.run import (
     run_record,
     run_vocabulary,
 )
+from fathom.pipeline.samples import sample
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
-from fathom.training import Listener, SilentListener, TrainingResult, autocast, train
+from fathom.training import Listener, SilentListener, TrainingResult, autocast, measure_work, train
 from fathom.training.loop import METRICS
 
 TASKS: dict[str, Task] = {  # what a model that was trained so is for
@@ -151,6 +156,7 @@ def pretrain(
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
     trained = _trained(model).to(pick_device(device))
+    work = measure_work(trained, objective, _one_row(train_rows.epoch(0)), settings.training.precision)
     result = train(
         trained,
         objective,
@@ -158,12 +164,13 @@ def pretrain(
         settings.training,
         folder=partial,
         fingerprint=run_fingerprint(settings, facts, parents),
-        evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings),
+        evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings, listener),
         resume=resume and has_checkpoint(partial),  # a run may have been stopped while its corpus was built
         listener=listener,
     )
     about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
     chosen = max(result.evaluations, key=lambda entry: entry["score"])
+    utilisation = work.utilisation(result.tokens, result.update_seconds)
     made_by = run_record(
         settings,
         result,
@@ -171,8 +178,9 @@ def pretrain(
         data={"documents": corpus.manifest.texts_sha256},
         commit=commit,
         command=command,
-        metrics={"held_out": chosen, "facts": facts},
+        metrics={"held_out": chosen, "facts": facts, "work": {**asdict(work), "utilisation": round(utilisation, 4)}},
     )
+    metrics = (partial / METRICS).read_text(encoding="utf-8")
     with machine_errors(output):
         save_model(
             output,
@@ -181,7 +189,7 @@ def pretrain(
             about=about,
             made_by=made_by,
             card=base_card(output.name, model, about, made_by),
-            files={METRICS: (partial / METRICS).read_text(encoding="utf-8")},
+            files={METRICS: metrics, REPORT: base_model_page(output, settings, result, work, made_by, metrics)},
             overwrite=overwrite,
         )
     shutil.rmtree(partial, ignore_errors=True)
@@ -294,15 +302,9 @@ def _repeated(
             del counted["examples"]  # a model folder holds no text
         write_text_atomically(path, to_json(found))
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    repeats = known["duplicates"]
-    listener.on_message(
-        f"{repeats['copies']:,} of {repeats['documents']:,} documents repeat another one, {repeats['near_copies']:,} nearly do"
-    )
-    if (shared := known.get("against")) is not None:
-        listener.on_message(
-            f"{shared['touched']:,} of {shared['texts']:,} texts of {shared['data']} share a passage of 13 words with "
-            f"a document, {shared['wholly']:,} stand in them wholly: figures on these say what was remembered"
-        )
+    listener.on_message(repeats_in_words(known))
+    if "against" in known:
+        listener.on_message(shared_in_words(known["against"]))
     return known
 
 
@@ -325,12 +327,34 @@ def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part
             rows, settings.training.batch_rows or rows, int(corpus.lengths[corpus.documents(part)].sum()) // settings.max_length
         )
         return EachEpoch(lambda epoch: Streams(corpus, tokenizer, part, streams=max(1, rows), epoch=epoch, **common))
+    if settings.curriculum and part == "train":
+        training, stages = settings.training, [Stage(stage.length, stage.share) for stage in settings.curriculum]
+
+        def staged(epoch: int) -> StagedRows:
+            return StagedRows(
+                corpus,
+                tokenizer,
+                part,
+                stages=stages,
+                epochs=training.epochs,
+                max_tokens=training.batch_tokens,
+                max_rows=training.batch_rows,
+                seed=training.seed,
+                epoch=epoch,
+            )
+
+        return EachEpoch(staged)
     return EachEpoch(lambda epoch: PackedRows(corpus, tokenizer, part, epoch=epoch, **common))
 
 
 def _batches(rows: Rows, max_tokens: int = _EVALUATION_TOKENS) -> Iterator[Batch]:
     plan = rows.batches if isinstance(rows, OrderedRows) else plan_batches(rows.lengths, max_tokens=max_tokens, shuffle=False)
     return (rows.batch(indices) for indices in plan)
+
+
+def _one_row(rows: Rows) -> Batch:
+    first = rows.batches[0] if isinstance(rows, OrderedRows) else np.arange(1)
+    return rows.batch(first[:1])
 
 
 def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
@@ -353,10 +377,11 @@ def _described(facts: Mapping[str, Any]) -> str:
 
 
 def _evaluator(
-    objective: Objective, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings
+    objective: Objective, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings, listener: Listener
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
     """Scores a model on held-out documents, with the same things asked every time; the loss is to be small."""
     # bits per byte are of models that read from left to right
+    shown = _one_row(rows)
     text_bytes = rows.text_bytes if settings.objective == "causal" and isinstance(rows, PackedRows) else None
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
@@ -372,8 +397,9 @@ def _evaluator(
                 counts=counts,
                 stop=stop,
             )
-        if found is None:
-            return None
+            if found is None:
+                return None
+            listener.on_message(sample(model, objective, shown, tokenizer, seed=_MASKS))
         scores: dict[str, float] = {}
         for about, held_out in found.items():
             prefix = "" if about == "token" else f"{about}_"

@@ -174,6 +174,13 @@ class FinetuneSettings(_Closed):
         return self
 
 
+class StageSettings(_Closed):
+    """A part of a pre-training run with rows of one length."""
+
+    length: int = Field(ge=8, description="tokens in a row")
+    share: float = Field(gt=0, le=1, description="of the documents of all epochs")
+
+
 class PretrainSettings(_Closed):
     """One pre-training run, from documents to model folder."""
 
@@ -195,6 +202,9 @@ class PretrainSettings(_Closed):
     memory: int = Field(default=0, ge=0, description="tokens of earlier rows that a row sees (permutation only); 0: none")
     whole_words: bool = Field(default=False, description="hide words, not tokens; Chinese ones as jieba finds them")
     max_length: int = Field(default=128, ge=8, description="tokens in a row")
+    curriculum: tuple[StageSettings, ...] = Field(
+        default=(), description="rows of other lengths first, such as [{length: 128, share: 0.9}, {length: 512, share: 0.1}]"
+    )
     language: str = Field(default="en", description="how sentences and words are found (spaCy's code; zh)")
     markup: bool = Field(default=True, description="false: HTML tags count as blanks, in training and ever after")
     held_out: float = Field(default=0.01, gt=0, lt=0.5, description="share of the documents that are only measured on")
@@ -212,7 +222,22 @@ class PretrainSettings(_Closed):
             raise ValueError(f"memory is {self.memory}, but the objective is {self.objective!r}; only permutation has one")
         if self.predicted != 6 and self.objective != "permutation":
             raise ValueError(f"predicted is {self.predicted}, but the objective is {self.objective!r}: only for permutation")
+        if self.curriculum:
+            self._check_curriculum()
         return self
+
+    def _check_curriculum(self) -> None:
+        if self.memory or self.objective in ("masked+next", "masked+order"):
+            raise ValueError("a curriculum is for rows of packed documents; pairs and memory have one length")
+        shares, lengths = [stage.share for stage in self.curriculum], [stage.length for stage in self.curriculum]
+        if abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(f"the shares of the curriculum, {shares}, do not add up to 1")
+        if max(lengths) != self.max_length:
+            raise ValueError(
+                f"the longest rows of the curriculum have {max(lengths)} tokens, but max_length is {self.max_length}"
+            )
+        if self.training.updates is not None:
+            raise ValueError("training.updates would cut the curriculum short; say with training.epochs how long the run is")
 
 
 def read_settings(

@@ -3,6 +3,7 @@
 from fathom.training.loop import Listener, NonFiniteError, SilentListener, TrainingResult, train
 from fathom.training.precision import autocast, fast_bfloat16
 from fathom.training.settings import TrainingSettings
+from fathom.training.throughput import Work, measure_work
 
 __all__ = [
     "Listener",
@@ -10,7 +11,9 @@ __all__ = [
     "SilentListener",
     "TrainingResult",
     "TrainingSettings",
+    "Work",
     "autocast",
     "fast_bfloat16",
+    "measure_work",
     "train",
 ]

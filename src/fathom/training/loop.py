@@ -71,6 +71,7 @@ class TrainingResult:
 
     steps: int
     seconds: float
+    update_seconds: float  # of these, in updates: neither evaluating nor saving
     tokens: int  # real tokens seen, without padding
     best_step: int
     evaluations: list[dict[str, float]]
@@ -110,7 +111,9 @@ def train(
     """
     listener = listener or SilentListener()
     device = next(model.parameters()).device
-    plans = _cut([_plan(data.epoch(epoch), settings, epoch) for epoch in range(settings.epochs)], settings.updates)
+    plans = _cut(
+        _grouped([_plan(data.epoch(epoch), settings, epoch) for epoch in range(settings.epochs)], settings), settings.updates
+    )
     total = sum(len(plan) for plan in plans)
     epoch_starts = set(accumulate((len(plan) for plan in plans), initial=0))
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
@@ -164,6 +167,7 @@ def train(
                 break
             if time.monotonic() - last_saved > settings.checkpoint_minutes * 60:
                 save()
+            begun = time.monotonic()
             model.train()
             if isinstance(objective, Remembering) and state.step in epoch_starts:
                 objective.forget()
@@ -176,7 +180,8 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
             state.tokens += sum(batch.tokens for batch in batches)
-            speed = state.tokens / (time.monotonic() - started)
+            state.update_seconds += time.monotonic() - begun
+            speed = state.tokens / state.update_seconds
             _write(metrics, {"step": state.step, "loss": loss, "rate": rate, "gradient_norm": norm, "tokens": state.tokens})
             listener.on_step(state.step, total, loss, rate, speed)
     if best is not None:
@@ -184,23 +189,50 @@ def train(
     model.eval()
     seconds = time.monotonic() - started
     best_step = state.best_step if best is not None else state.step
-    return TrainingResult(state.step, seconds, state.tokens, best_step, state.evaluations, stopped_early)
+    return TrainingResult(
+        steps=state.step,
+        seconds=seconds,
+        update_seconds=state.update_seconds,
+        tokens=state.tokens,
+        best_step=best_step,
+        evaluations=state.evaluations,
+        stopped_early=stopped_early,
+    )
 
 
-def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[list[np.ndarray]]:
-    """The updates of an epoch, each a list of batches, each an array of row numbers."""
+def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[np.ndarray]:
+    """The batches of an epoch, each an array of row numbers."""
     if isinstance(dataset, OrderedRows):
-        batches = dataset.batches
-    else:
-        batches = plan_batches(
-            dataset.lengths,
-            max_tokens=settings.batch_tokens,
-            max_rows=settings.batch_rows,
-            shuffle=True,
-            seed=settings.seed,
-            epoch=epoch,
-        )
-    return [batches[start : start + settings.accumulate] for start in range(0, len(batches), settings.accumulate)]
+        return dataset.batches
+    return plan_batches(
+        dataset.lengths,
+        max_tokens=settings.batch_tokens,
+        max_rows=settings.batch_rows,
+        shuffle=True,
+        seed=settings.seed,
+        epoch=epoch,
+    )
+
+
+def _grouped(plans: list[list[np.ndarray]], settings: TrainingSettings) -> list[list[list[np.ndarray]]]:
+    """The updates of each epoch, each a list of batches: `accumulate` of them, and fewer while the size of updates warms up.
+
+    Early on, the gradient is large beside its noise, and a small batch tells most of what a large one does (McCandlish et al.
+    2018, 1812.06162). No update reaches from one epoch into the next.
+    """
+    warming = settings.batch_warmup * sum(map(len, plans))
+    grouped, done = [], 0
+    for plan in plans:
+        updates, start = [], 0
+        while start < len(plan):
+            size = settings.accumulate
+            if done + start < warming:
+                size = max(1, round(settings.accumulate * (done + start) / warming))
+            updates.append(plan[start : start + size])
+            start += size
+        grouped.append(updates)
+        done += len(plan)
+    return grouped
 
 
 def _cut(plans: list[list[list[np.ndarray]]], updates: int | None) -> list[list[list[np.ndarray]]]:

@@ -30,8 +30,9 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decay = settings.weight_decay if parameter.dim() >= 2 else 0.0
-            rate = settings.learning_rate * settings.layer_decay ** (depth + 1 - _layer(name, depth))
             orthogonal = settings.optimizer == "muon" and _is_block_matrix(name, parameter)
+            peak = settings.matrix_learning_rate if orthogonal and settings.matrix_learning_rate else settings.learning_rate
+            rate = peak * settings.layer_decay ** (depth + 1 - _layer(name, depth))
             groups.setdefault((orthogonal, decay, rate), []).append(parameter)
     described: list[dict[str, Any]] = [
         {"params": parameters, "weight_decay": decay, "lr": rate, "peak": rate, "orthogonal": orthogonal}

@@ -23,8 +23,11 @@ def fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Whether matrix products of a forward pass are in bfloat16."""
+    return precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
+
+
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """The context in which a forward pass runs."""
-    if precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device)):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if uses_bfloat16(precision, device) else nullcontext()

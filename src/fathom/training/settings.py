@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainingSettings(BaseModel):
@@ -17,10 +17,16 @@ class TrainingSettings(BaseModel):
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
     accumulate: int = Field(default=1, ge=1, description="batches that make one update")
+    batch_warmup: float = Field(
+        default=0.0, ge=0, le=1, description="share of the batches over which an update grows from 1 batch to `accumulate`"
+    )
     optimizer: Literal["adamw", "muon"] = Field(
         default="adamw", description="muon: for the matrices inside the blocks, with AdamW for the rest"
     )
     learning_rate: float = Field(default=1e-4, gt=0, description="highest rate, reached after warm-up")
+    matrix_learning_rate: float | None = Field(
+        default=None, gt=0, description="of the matrices that muon moves; None: the same as of everything else"
+    )
     schedule: Literal["linear", "wsd", "constant"] = Field(
         default="linear", description="after warm-up: down to 0, stable then down (wsd), or constant"
     )
@@ -44,3 +50,9 @@ class TrainingSettings(BaseModel):
     )
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="minutes between checkpoints")
     seed: int = Field(default=0, ge=0, description="decides fresh weights, dropout and the order of the texts")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.matrix_learning_rate is not None and self.optimizer != "muon":
+            raise ValueError(f"matrix_learning_rate is for the optimizer muon, but optimizer is {self.optimizer!r}")
+        return self

@@ -35,6 +35,7 @@ class RunState:
     fingerprint: str  # SHA-256 of everything that decides the run; another one is another run
     step: int = 0  # updates done
     seconds: float = 0.0  # of training, over all its parts
+    update_seconds: float = 0.0  # of these, in updates
     tokens: int = 0  # real tokens seen
     evaluated_at: int = -1  # the step of the last evaluation
     evaluations: list[dict[str, float]] = field(default_factory=list)
