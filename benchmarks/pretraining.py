@@ -23,7 +23,7 @@ from transfer import Candidate
 from transfer import continued as run_continued
 from transfer import encoder as run_encoder
 
-from fathom.errors import FathomError
+from fathom.errors import FathomError, InterruptedRunError
 from fathom.pipeline.settings import ArchitectureSettings, PretrainSettings, read_settings
 from fathom.training import TrainingSettings
 
@@ -163,6 +163,9 @@ def _candidates(text: str) -> tuple[Candidate, ...]:
 def main() -> int:
     try:
         app()
+    except InterruptedRunError:
+        print("stopped; give the same command again to go on", file=sys.stderr)
+        return 130
     except FathomError as error:
         print(error, file=sys.stderr)
         return 1
