@@ -67,7 +67,7 @@ def encoder(
 @app.command()
 def continued(
     recipe: Path = ROOT / "recipes" / "imdb-minilm-continued.yaml",
-    labels: Sizes = "100 1000",
+    labels: Sizes = "100 500",
     candidates: Candidates = "1e-4,0",
     seeds: Seeds = 3,
     dev: Dev = 250,
