@@ -248,6 +248,7 @@ def test_pretrain_bad_input_is_said_and_nothing_is_left(
         ((str(documents), "--objective", "causal", "--set", "architecture.family=bert"), "causal"),
         ((str(documents), "--objective", "permutation", "--set", "architecture.family=bert"), "relative"),
         ((str(documents), "--set", "memory=8"), "only permutation has one"),
+        ((str(documents), "--set", "predicted=1"), "only for permutation"),
         ((str(documents), "--model", str(tmp_path)), "not a model folder"),
         ((str(documents), "--model", "minilm", "--set", "vocabulary.size=300"), "vocabulary and architecture describe"),
         ((str(documents), "--set", f"vocabulary.folder={tmp_path}"), "holds no tokenizer"),

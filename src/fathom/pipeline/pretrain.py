@@ -226,7 +226,7 @@ def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> Objectiv
     if settings.objective == "causal":
         return CausalLanguage()
     if settings.objective == "permutation":
-        return PermutationLanguage(tokenizer.special_ids, memory=settings.memory)
+        return PermutationLanguage(tokenizer.special_ids, settings.predicted, memory=settings.memory)
     if tokenizer.mask_id is None:
         raise SettingsError("the vocabulary has no token that hides others, such as [MASK]", expected="one, to hide tokens")
     hidden = {"masked": 1.0, "random": 0.0} if settings.objective == "replaced" else {}
