@@ -13,7 +13,7 @@ from fathom.data import Batch, TokenizedDataset
 from fathom.errors import InterruptedRunError, MachineError, ModelFolderError, SettingsError
 from fathom.objectives import Classification
 from fathom.training import NonFiniteError, SilentListener, TrainingResult, TrainingSettings, train
-from fathom.training.loop import _grouped
+from fathom.training.loop import _grouped, _plan
 from tests.tiny import classifier, examples, tokenizer
 
 SETTINGS = TrainingSettings(
@@ -301,3 +301,29 @@ def test_loop_with_growing_updates_resumes_bit_for_bit(tmp_path: Path) -> None:
         run(tmp_path / "parts", settings, listener=StopAt(5))
     resumed, _ = run(tmp_path / "parts", settings, resume=True)
     assert same(whole, resumed)
+
+
+def test_an_evaluation_that_a_checkpoint_does_not_know_of_is_recorded_once(tmp_path: Path) -> None:
+    """Stopped while it was measured, then killed right after the measurement that the resumed run made."""
+    settings = SETTINGS.model_copy(update={"checkpoint_minutes": 1e9})
+    step = len(_plan(dataset(), settings, 0))  # the end of the first epoch
+
+    def scores(model: torch.nn.Module, stop: object) -> dict[str, float]:
+        return {"loss": 1.0, "score": -1.0}
+
+    def stopped(model: torch.nn.Module, stop: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    class Killed(SilentListener):
+        def on_step(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    whole, _ = run(tmp_path / "whole", settings, evaluate=scores)
+    with pytest.raises(InterruptedRunError, match=f"update {step} of"):
+        run(tmp_path / "parts", settings, evaluate=stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", settings, evaluate=scores, resume=True, listener=Killed())
+    resumed, _ = run(tmp_path / "parts", settings, evaluate=scores, resume=True)
+    assert same(whole, resumed)
+    lines = [(tmp_path / kind / "metrics.jsonl").read_text() for kind in ("whole", "parts")]
+    assert lines[0] == lines[1]

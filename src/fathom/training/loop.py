@@ -156,7 +156,7 @@ def train(
     state.processes, state.threads = ranks.world, torch.get_num_threads()
     folder.mkdir(parents=True, exist_ok=True)
     if ranks.is_first:
-        _cut_metrics(folder / METRICS, state.step)
+        _cut_metrics(folder / METRICS, state)
     metrics = (folder / METRICS if ranks.is_first else Path(os.devnull)).open("a", encoding="utf-8")
     started, last_saved, stopped_early = time.monotonic() - state.seconds, time.monotonic(), False
 
@@ -419,9 +419,10 @@ def _write(file: object, entry: dict[str, float]) -> None:
     print(json.dumps(entry), file=file, flush=True)  # type: ignore[call-overload]
 
 
-def _cut_metrics(path: Path, step: int) -> None:
-    """Forgets what was recorded after the checkpoint that a run resumes from."""
+def _cut_metrics(path: Path, state: RunState) -> None:
+    """Forgets what was recorded after the checkpoint that a run resumes from; one may be older than an evaluation at its step."""
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        write_text_atomically(path, "".join(kept))
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+        entries = map(json.loads, lines)
+        known = [entry["step"] <= (state.evaluated_at if "score" in entry else state.step) for entry in entries]
+        write_text_atomically(path, "".join(line for line, keep in zip(lines, known, strict=True) if keep))
