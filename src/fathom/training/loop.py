@@ -420,7 +420,7 @@ def _write(file: object, entry: dict[str, float]) -> None:
 
 
 def _cut_metrics(path: Path, state: RunState) -> None:
-    """Forgets what was recorded after the checkpoint that a run resumes from; one may be older than an evaluation at its step."""
+    """Forgets what a checkpoint does not know of: later updates, and later evaluations, even of its own update."""
     if path.is_file():
         lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         entries = map(json.loads, lines)
