@@ -4,6 +4,7 @@ python benchmarks/pretraining.py encoder       a base from scratch, fine-tuned, 
 python benchmarks/pretraining.py continued     MiniLM pre-trained on with the task's text, against MiniLM     (transfer.py)
 python benchmarks/pretraining.py relations     hidden tokens, with next sentence, with sentence order         (relations.py)
 python benchmarks/pretraining.py curves        causal, permutation, n-grams and xz in bits per byte           (curves.py)
+python benchmarks/pretraining.py optimizers    AdamW and Muon at equal FLOPs                                  (optimizers.py)
 
 FATHOM_DATA names the folder with the data. Each writes benchmarks/results/pretraining-NAME.json; what it trains stays in
 runs/pretraining/NAME. One thread: OMP_NUM_THREADS=1, the same again after a stop.
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from curves import curves as run_curves
+from optimizers import optimizers as run_optimizers
 from relations import relations as run_relations
 from steps import RESULTS
 from transfer import Candidate
@@ -115,6 +117,27 @@ def relations(
         vocab_size=vocabulary, pairs=pairs, folds=folds, epochs=epochs, rate=rate,
         record=record or RESULTS / "pretraining-relations.json",
     )  # fmt: skip
+
+
+@app.command()
+def optimizers(
+    recipe: Path = ROOT / "recipes" / "imdb-encoder.yaml",
+    data: Data = "imdb",
+    split: Split = "train",
+    updates: Annotated[int, typer.Option(min=1, help="of AdamW; Muon gets as many as cost the same")] = 500,
+    adamw: Annotated[str, typer.Option(help="rates to choose among")] = "1e-3 2e-3 4e-3",
+    muon: Annotated[str, typer.Option(help="rates of its matrices to choose among")] = "4e-3 8e-3 1.6e-2",
+    seeds: Annotated[int, typer.Option(min=3, help="the first chooses, the others compare")] = 4,
+    folder: Folder = None,
+    record: Record = None,
+) -> None:
+    """AdamW and Muon, each with the best of three rates, on the recipe's model with rows of one length."""
+    asked = {"data": data, "split": split, "training": {"updates": updates, "evaluations": 1}}
+    settings = read_settings(PretrainSettings, recipe, asked, ["curriculum=[]"])
+    rates = {name: tuple(map(float, text.split())) for name, text in {"adamw": adamw, "muon": muon}.items()}
+    run_optimizers(
+        settings, folder or RUNS / "optimizers", rates, tuple(range(seeds)), record or RESULTS / "pretraining-optimizers.json"
+    )
 
 
 @app.command()

@@ -23,7 +23,7 @@ from torch.optim.adamw import adamw
 from fathom.training.distributed import shard_like, whole
 
 MOMENTUM = 0.95
-_STEPS = ((3.4445, -4.7750, 2.0315),) * 5  # of a X + b (X Xᵀ) X + c (X Xᵀ)² X, chosen by Jordan for speed: it ends near 1
+STEPS = ((3.4445, -4.7750, 2.0315),) * 5  # of a X + b (X Xᵀ) X + c (X Xᵀ)² X, chosen by Jordan for speed: it ends near 1
 
 
 class Muon(torch.optim.Optimizer):
@@ -100,7 +100,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     wide = matrix.bfloat16() if matrix.is_cuda else matrix.float()
     wide = wide.mT if tall else wide  # the products are then of the shorter side
     wide = wide / (wide.norm() + 1e-7)
-    for a, b, c in _STEPS:
+    for a, b, c in STEPS:
         product = wide @ wide.mT
         wide = a * wide + (b * product + c * product @ product) @ wide
     found: Tensor = (wide.mT if tall else wide).to(matrix.dtype)
