@@ -23,7 +23,7 @@ from fathom.limits.statistics import (
 )
 
 LABELS = ["a", "b", "c"]
-MEASURINGS = (accuracy.MEASURING, calibration.MEASURING, selective.MEASURING, abstention.MEASURING)  # of the answers alone
+MEASURINGS = (accuracy.MEASURING, calibration.MEASURING, selective.MEASURING, abstention.MEASURING)  # they make up no text
 
 
 class Table(Classifier):

@@ -1,7 +1,23 @@
 """What an audit measures, in this order. To add a measure: a file here with a `MEASURING`, and its line in `MEASURINGS`."""
 
 from fathom.limits.context import Measuring
-from fathom.limits.measures import abstention, accuracy, attacks, behaviour, calibration, noise, pairs, selective
+from fathom.limits.measures import (
+    abstention,
+    accuracy,
+    attacks,
+    behaviour,
+    calibration,
+    cost,
+    drift,
+    groups,
+    leakage,
+    length,
+    noise,
+    out_of_domain,
+    pairs,
+    selective,
+    shortcuts,
+)
 
 MEASURINGS: tuple[Measuring, ...] = (
     accuracy.MEASURING,
@@ -12,4 +28,11 @@ MEASURINGS: tuple[Measuring, ...] = (
     noise.MEASURING,
     pairs.MEASURING,
     attacks.MEASURING,
+    length.MEASURING,
+    groups.MEASURING,
+    shortcuts.MEASURING,
+    out_of_domain.MEASURING,
+    drift.MEASURING,
+    leakage.MEASURING,
+    cost.MEASURING,
 )
