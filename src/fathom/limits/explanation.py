@@ -114,4 +114,4 @@ def render_explanations(explanations: Sequence[Explanation], *, model: str, vers
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:.1f}"
+    return f"{100 * share:.1f}".replace("-", "\u2212")
