@@ -105,6 +105,11 @@ def _text(found: Limits, path: Path) -> str:
 
     rows = [_row(measure) for measure in found.measures if measure.value is not None]
     lines = ["", table(rows, ["", "value", "95 % interval", "n", "chance gives"])]
+    lines += [
+        f"careful: {measure.title}: {measure.reason}"
+        for measure in found.measures
+        if measure.status == "measured" and measure.reason
+    ]
     for status in ("contaminated", "not measurable", "skipped for budget"):
         for measure in found.measures:
             if measure.status == status:

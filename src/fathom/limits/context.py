@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from fathom.data import Example, assign_parts, text_digest
+from fathom.data import Canary, Example, assign_parts, text_digest
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
@@ -64,6 +64,9 @@ class Context:
     quick: bool = False
     seed: int = 0
     sampled: list[str] = field(default_factory=list)  # what was drawn instead of measured whole, in words
+    members: Labelled | None = None  # texts of `training` that the classifier learned from; None: not named
+    members_known: bool = False  # by what its folder remembers; otherwise what was named is believed
+    canaries: list[Canary] | None = None  # texts that were planted in its training data, and others like them
 
     @property
     def labels(self) -> list[str]:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import fathom
 from fathom.checkpoint import machine, source_commit
 from fathom.checkpoint.about import ABOUT
-from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
+from fathom.data import CANARIES, Canary, Columns, Example, assign_parts, open_data, read_canaries, splits_of, text_digest
 from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors
@@ -181,6 +181,8 @@ class _Parts:
         self.facts, self.calibrate, self.report, self.training = facts, calibrate, report, training
         self.sampled: list[str] = []
         self.contaminated: str | None = None
+        self.members: Labelled | None = None
+        self.members_known = False
 
     @classmethod
     def of(
@@ -247,6 +249,9 @@ class _Parts:
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
         found.sampled, found.contaminated = sampled, contaminated
+        if training is not None:
+            learned_from = [example for example in training if seen is None or example in seen]
+            found.members, found.members_known = _labelled(learned_from, classifier.labels), seen is not None
         return found
 
 
@@ -304,6 +309,9 @@ class _Run:
             quick=settings.quick,
             seed=settings.seed,
             sampled=self._sampled,
+            members=parts.members,
+            members_known=parts.members_known,
+            canaries=_canaries_in(self._classifier),
         )
         total += sum(measuring.calls(context) for measuring in measurings)
         for measuring in measurings:
@@ -433,6 +441,13 @@ def _seen_by(classifier: Classifier) -> SeenTexts | None:
         return None
     path = classifier.folder / SEEN
     return SeenTexts.load(path) if path.is_file() else None
+
+
+def _canaries_in(classifier: Classifier) -> list[Canary] | None:
+    if not isinstance(classifier, FolderClassifier) or classifier.folder is None:
+        return None
+    path = classifier.folder / CANARIES
+    return read_canaries(path) if path.is_file() else None
 
 
 def _key(example: Example) -> str:

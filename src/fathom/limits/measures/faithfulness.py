@@ -7,7 +7,7 @@ sanity              rank correlation of explanations with those of the same netw
                     an explanation that stays the same does not look at what was learned
 
 Texts with holes are unlike all others, and scores of this kind can be gamed (Hsia et al. 2023, 2308.14272); so the floor of
-the first two is what random orders of the same words give, in the same texts. Occlusion needs answers only, the others the model.
+the first two is what random orders of the same words give, in the same texts. Occlusion needs only answers, the rest the model.
 """
 
 from __future__ import annotations
