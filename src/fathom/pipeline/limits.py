@@ -41,10 +41,12 @@ from fathom.limits.record import (
     Making,
     Measure,
     PredictorFacts,
+    ReportAnswers,
     SplitFacts,
     read_limits,
     write_limits,
 )
+from fathom.limits.regression import pack_answers
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.text.splitting import mostly_chinese
 
@@ -267,6 +269,7 @@ class _Run:
         self._commit = source_commit()
         self._twice: float | None = None
         self._policy: Policy | None = None
+        self._answers: ReportAnswers | None = None
         self._measures: list[Measure] = []
         self._sampled = list(parts.sampled)
 
@@ -287,6 +290,7 @@ class _Run:
             report = asked.probabilities(parts.report.texts)
         except BudgetSpentError as error:
             raise SettingsError(f"the budget is too small: {error}", do="raise --budget") from error
+        self._answers = pack_answers(parts.facts.report.sha256, report, parts.report.truth, parts.report.groups)
         unread = None
         if "lengths" in self._classifier.capabilities:
             unread = self._classifier.lengths(parts.calibrate.texts).unread
@@ -354,6 +358,7 @@ class _Run:
             complete=ended is None,
             ended=ended,
             sampled=sampled,
+            answers=self._answers,
             cost=CostFacts(
                 calls=asked.cost.calls,
                 budget=asked.budget,
