@@ -9,9 +9,11 @@ from fathom.limits.measures import (
     calibration,
     cost,
     drift,
+    faithfulness,
     groups,
     leakage,
     length,
+    memorisation,
     noise,
     out_of_domain,
     pairs,
@@ -35,4 +37,6 @@ MEASURINGS: tuple[Measuring, ...] = (
     drift.MEASURING,
     leakage.MEASURING,
     cost.MEASURING,
+    faithfulness.MEASURING,
+    memorisation.MEASURING,
 )
