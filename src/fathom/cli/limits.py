@@ -40,17 +40,25 @@ def limits(
     budget: Annotated[int | None, typer.Option(min=100, help="The most texts that the model is asked for.")] = None,
     target: Annotated[float, typer.Option(help="The share of right answers that the policy is to promise.")] = 0.95,
     confidence: Annotated[float, typer.Option(help="With which confidence it promises them.")] = 0.95,
-    language: Annotated[str | None, typer.Option(metavar="en|zh", help="Of the texts. [default: found]")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="en|zh", help="Of the texts and of the page. [default: that of the texts]")
+    ] = None,
+    no_examples: Annotated[
+        bool, typer.Option("--no-examples", help="Leave texts out of limits.json and limits.html, which travel with the model.")
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder for limits.json. [default: the model's, if fathom wrote it]"),
+        typer.Option(
+            "--output", "-o", help="The folder for limits.json and limits.html. [default: the model's, if fathom wrote it]"
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Measure where a classifier fails, and write limits.json: what it can be trusted with, and the policy by which
-    `fathom predict --policy` answers, warns or abstains. Half of the texts fit the policy, the other half is reported on.
+    `fathom predict --policy` answers, warns or abstains; and limits.html, the same to read, with the texts that it failed on.
+    Half of the texts fit the policy, the other half is reported on.
 
     A model that was stopped while it was measured is measured on from there by the same command.
 
@@ -59,6 +67,7 @@ def limits(
     Example: fathom limits python:mine:pipeline --data reviews.csv --output audits/mine
     """
     from fathom.data import Columns
+    from fathom.limits.page import PAGE_FILE
     from fathom.limits.record import LIMITS
     from fathom.pipeline.limits import audit, default_output
 
@@ -91,16 +100,21 @@ def limits(
             target=target,
             confidence=confidence,
             language=language,
+            examples=not no_examples,
             seed=seed,
         )
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)
-    result: dict[str, Any] = {"limits": str(folder / LIMITS), **found.model_dump(mode="json")}
-    emit(result, json=json, text=_text(found, folder / LIMITS))
+    result: dict[str, Any] = {
+        "limits": str(folder / LIMITS),
+        "page": str(folder / PAGE_FILE),
+        **found.model_dump(mode="json"),
+    }
+    emit(result, json=json, text=_text(found, folder / LIMITS, folder / PAGE_FILE))
 
 
-def _text(found: Limits, path: Path) -> str:
+def _text(found: Limits, path: Path, page: Path) -> str:
     from fathom.limits.policy import Threshold
 
     rows = [_row(measure) for measure in found.measures if measure.value is not None]
@@ -118,7 +132,8 @@ def _text(found: Limits, path: Path) -> str:
             lines += ["", f"nothing can be promised: {threshold.reason}{needed}"]
         lines.append(f"sets of labels: {found.policy.conformal.guarantee}")
     lines += [f"sampled: {note}" for note in found.sampled]
-    return "\n".join([*lines, "", f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}; the record: {path}"])
+    asked = f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}"
+    return "\n".join([*lines, "", f"{asked}; the record: {path}", f"to read: {page}"])
 
 
 def _row(measure: Measure) -> list[str]:
