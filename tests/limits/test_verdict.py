@@ -138,7 +138,7 @@ def test_a_perfect_classifier_is_not_scolded() -> None:
     said = verdict(found)
     assert worst_limits(found) == []
     assert said.named == ()
-    assert "at least 95 % of these answers are right" in said.trust.replace("\u00a0", " ")
+    assert "All texts like these: at least 95 % of its answers are right" in said.trust.replace("\u00a0", " ")
     assert said.distrust == "Texts unlike those of the examples; of the limits that were measured, none stands out."
     assert "fathom predict --policy" in said.do
     assert not {judge(one).state for one in found.measures} & {"chance", "fault", "weak"}
@@ -214,7 +214,6 @@ def test_contaminated_figures_count_for_nothing() -> None:
 
 
 def test_a_promise_that_was_not_kept_comes_before_everything() -> None:
-    split = record()["data"]["report"]
     found = limits(
         [
             rate("accuracy", 0.8, 0.75, 0.85, 0.5),
@@ -231,10 +230,10 @@ def test_a_promise_that_was_not_kept_comes_before_everything() -> None:
             "conformal": {"alpha": 0.1, "quantile": 0.5, "n": 500, "guarantee": "x"},
         },
     )
-    assert split
     assert broken_promise(found) is not None
     said = verdict(found)
-    assert said.distrust.startswith("Its policy, which promised 95")
+    assert said.distrust.startswith("Its policy, which promised that 95")
+    assert said.distrust.count("policy") == 1
     assert said.do.startswith("Do not rely on the policy")
 
 

@@ -190,6 +190,7 @@ def curve_chart(
     share_y: bool,
     diagonal: bool,
     description: str,
+    mark: tuple[float, float, str] | None = None,
 ) -> str:
     """Curves over one axis, with their 95 % intervals: bars where points are few, else a band.
 
@@ -202,6 +203,7 @@ def curve_chart(
         share_y: likewise.
         diagonal: points should lie on y = x; what lies between them and it is shaded.
         description: for those who do not see it.
+        mark: a point with a word beside it.
     """
     with mpl.rc_context(_STYLE):
         figure, axes = _axes(height=3.5)
@@ -211,6 +213,9 @@ def curve_chart(
             _draw_curve(axes, points, colour, stroke, joined=not diagonal)
         if diagonal:
             _draw_diagonal(axes, [point for curve in curves for point in curve.points])
+        if mark is not None:
+            axes.plot(*mark[:2], "D", color=INK, markersize=7)
+            axes.annotate(mark[2], mark[:2], (-7, 7), textcoords="offset points", ha="right", color=INK, parse_math=False)
         if share_x:
             axes.xaxis.set_major_formatter(_PERCENT)
         if share_y:

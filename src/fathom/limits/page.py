@@ -3,7 +3,8 @@
     write_text_atomically(folder / PAGE_FILE, render_limits(read_limits(folder)))
 
 The page reads a `Limits` and nothing else. It is one HTML file without scripts; all text from outside is escaped, and its
-content security policy lets nothing be fetched or run. A measure is drawn by the kind of its `detail`, whichever family it is of.
+content security policy lets nothing be fetched or run. A measure is drawn by the kind of its `detail`,
+whichever family it is of.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def render_limits(record: Limits, language: Language | None = None) -> str:
     """
     spoken: Language = language or record.data.language
     say = partial(_say, spoken)
-    shown = {measure.name: _shown(measure, spoken) for measure in record.measures if measure.value is not None}
+    shown = {measure.name: _shown(measure, spoken, _tried(record)) for measure in record.measures if measure.value is not None}
     title = say("title", name=record.predictor.name)
     return page_template("limits.html.j2").render(
         lang={"en": "en", "zh": "zh-Hans"}[spoken],
@@ -146,7 +147,7 @@ def _said(language: Language, text: str) -> Markup:
     return escape(found) if known else Markup('<span lang="en">{}</span>').format(found)
 
 
-def _shown(measure: Measure, language: Language) -> Shown:
+def _shown(measure: Measure, language: Language, tried: tuple[int, float, float] | None) -> Shown:
     assert measure.value is not None
     explained = words_of(measure)
     floor = None if measure.floor is None else measure.floor.value
@@ -163,7 +164,7 @@ def _shown(measure: Measure, language: Language) -> Shown:
         strip=scale.strip(measure.value, measure.interval, floor),
         floor="" if floor is None else number(floor, measure.unit, language),
         floor_what=Markup("") if measure.floor is None else _said(language, measure.floor.what),
-        picture=_picture(measure, language),
+        picture=_picture(measure, language, tried),
         examples=[_example(example, language) for example in measure.worst],
     )
 
@@ -195,8 +196,8 @@ def _families(record: Limits, shown: dict[str, Shown], language: Language) -> li
     return sorted(sections, key=lambda section: -float(section["weight"]))
 
 
-def _picture(measure: Measure, language: Language) -> dict[str, Any] | None:
-    """By the kind of detail: what the template draws it from."""
+def _picture(measure: Measure, language: Language, tried: tuple[int, float, float] | None) -> dict[str, Any] | None:
+    """By the kind of detail: what the template draws it from; `tried`: the policy, to be marked on risk against coverage."""
     detail = measure.detail
     if isinstance(detail, RatesDetail) and detail.rates:
         return {"kind": "rates", "of": _said(language, detail.of), **_rates(measure, detail.rates, language)}
@@ -208,7 +209,8 @@ def _picture(measure: Measure, language: Language) -> dict[str, Any] | None:
     if isinstance(detail, ConfusionDetail):
         return _confusion(detail, language)
     if isinstance(detail, CurveDetail) and any(line.points for line in detail.lines):
-        return _curve(measure, detail, language)
+        mark = None if tried is None or measure.name != "aurc" else (tried[1], 1 - tried[2])
+        return _curve(measure, detail, language, mark)
     return None
 
 
@@ -228,7 +230,7 @@ def _rates(measure: Measure, rates: Sequence[Rate], language: Language, *, sort:
     ends = [end for rate in rates for end in (rate.value, *(rate.interval or ()))]
     scale = Scale.around([*ends, *([] if floor is None else [floor])], unit)
     ordered = list(rates)
-    if sort and len(rates) > ROWS and measure.better != "neither":  # then only the worst are seen at once
+    if sort and same and len(rates) > ROWS and measure.better != "neither":  # then only the worst are seen at once
         ordered.sort(key=lambda rate: rate.value, reverse=measure.better == "lower")
     rows = [
         Row(
@@ -274,9 +276,9 @@ def _confusion(detail: ConfusionDetail, language: Language) -> dict[str, Any]:
     return {"kind": "confusions", "rows": rows}
 
 
-def _curve(measure: Measure, detail: CurveDetail, language: Language) -> dict[str, Any]:
+def _curve(measure: Measure, detail: CurveDetail, language: Language, mark: tuple[float, float] | None) -> dict[str, Any]:
     points = [point for line in detail.lines for point in line.points]
-    share_y = measure.unit in ("share", "score") and all(0 <= point.y <= 1 for point in points)
+    share_y = measure.unit in ("share", "score", "points") and all(0 <= point.y <= 1 for point in points)
     share_x = all(0 <= point.x <= 1 for point in points) and any(0 < point.x < 1 for point in points)
     unit_y = "share" if share_y else measure.unit
     lines = [charts.Curve(line.name, line.points) for line in detail.lines if line.points]
@@ -288,6 +290,7 @@ def _curve(measure: Measure, detail: CurveDetail, language: Language) -> dict[st
         share_x=share_x,
         share_y=share_y,
         diagonal=detail.diagonal,
+        mark=None if mark is None else (*mark, _say(language, "the-policy")),
         description=f"{in_language(measure.title, language)[0]}: {number(measure.value or 0.0, measure.unit, language)}",
     )
     return {
@@ -335,9 +338,16 @@ def changes(before: str, after: str) -> tuple[Markup, Markup]:
     left, right = Markup(""), Markup("")
     for kind, a, b, c, d in matcher.get_opcodes():
         gone, come = "".join(old[a:b]), "".join(new[c:d])
-        left += escape(gone) if kind == "equal" or not gone else Markup("<del>{}</del>").format(gone)
-        right += escape(come) if kind == "equal" or not come else Markup("<ins>{}</ins>").format(come)
+        left += escape(gone) if kind == "equal" else _marked("del", gone)
+        right += escape(come) if kind == "equal" else _marked("ins", come)
     return left, right
+
+
+def _marked(tag: str, text: str) -> Markup:
+    """Without the blanks around it."""
+    core = text.strip()
+    before, after = text.split(core, 1) if core else (text, "")
+    return escape(before) + (Markup(f"<{tag}>{{}}</{tag}>").format(core) if core else Markup("")) + escape(after)
 
 
 def _policy(record: Limits, language: Language) -> dict[str, Any] | None:
@@ -354,7 +364,7 @@ def _policy(record: Limits, language: Language) -> dict[str, Any] | None:
                 "threshold-promise", target=percent(threshold.target, 0), confidence=percent(threshold.confidence, 0)
             ),
             "fitted": say("threshold-fitted", n=f"{threshold.n:,}", kept=f"{threshold.kept:,}", right=f"{threshold.right:,}"),
-            "tried": _tried(record, language),
+            "tried": _stacked(_tried(record)),
         }
     else:
         found["nothing"] = _nothing(threshold, language)
@@ -370,15 +380,21 @@ def _policy(record: Limits, language: Language) -> dict[str, Any] | None:
     return found
 
 
-def _tried(record: Limits, language: Language) -> dict[str, Any] | None:
-    """The policy on the report split: shares that are answered rightly, answered wrongly, left."""
+def _tried(record: Limits) -> tuple[int, float, float] | None:
+    """The policy on the report split: texts, the share of them that it answers, the share of those that is right."""
     coverage, kept = record.measure("coverage"), record.measure("accuracy-of-answers")
     if coverage is None or kept is None or coverage.value is None or kept.value is None:
         return None
-    right = coverage.value * kept.value
-    shares = (("answered-right", right), ("answered-wrong", coverage.value - right), ("left", 1 - coverage.value))
-    parts = [(name, f"{100 * share:.2f}", percent(share)) for name, share in shares]
-    return {"n": f"{coverage.n:,}", "parts": parts}
+    return coverage.n, coverage.value, kept.value
+
+
+def _stacked(tried: tuple[int, float, float] | None) -> dict[str, Any] | None:
+    """Shares that are answered rightly, answered wrongly, left."""
+    if tried is None:
+        return None
+    n, coverage, right = tried
+    shares = (("answered-right", coverage * right), ("answered-wrong", coverage * (1 - right)), ("left", 1 - coverage))
+    return {"n": f"{n:,}", "parts": [(name, f"{100 * share:.2f}", percent(share)) for name, share in shares]}
 
 
 def _nothing(threshold: NoThreshold, language: Language) -> dict[str, Any]:

@@ -185,12 +185,18 @@ def _trust(record: Limits, accuracy: Measure, language: Language) -> str:
     if tried is not None and broken_promise(record) is None:
         threshold, coverage, kept = tried
         promised, sure, least = percent(threshold.target, 0), percent(threshold.confidence, 0), percent(threshold.value)
+        which = say(
+            language,
+            f"Texts like these that it answers with {least} confidence or more, which are {percent(coverage, 0)} of them",
+            f"同类文本里它置信度达到 {least} 的，占 {percent(coverage, 0)}",
+        )
+        if coverage == 1:
+            which = say(language, "All texts like these", "全部同类文本")
         found = say(
             language,
-            f"Texts like these that it answers with {least} confidence or more, which are {percent(coverage, 0)} of them: at "
-            f"least {promised} of these answers are right, promised with {sure} confidence, and {percent(kept)} were when tried",
-            f"同类文本里它置信度达到 {least} 的，占 {percent(coverage, 0)}：这些回答至少 {promised} 是对的（把握 {sure}），"
-            f"实测对了 {percent(kept)}",
+            f"{which}: at least {promised} of its answers are right, promised with {sure} confidence, and {percent(kept)} were "
+            f"in a trial",
+            f"{which}：这些回答至少 {promised} 是对的（把握 {sure}），实测对了 {percent(kept)}",
         )
     else:
         rate = f"{percent(accuracy.value)} ({interval_in_words(accuracy, language)})"
@@ -244,7 +250,7 @@ def _distrust(record: Limits, accuracy: Measure | None, named: list[Measure], la
             )
         )
     parts += _errors(record, accuracy, language)
-    parts += [limit_in_words(measure, language) for measure in named]
+    parts += [limit_in_words(measure, language) for measure in named if broken is None or measure.name != broken.name]
     parts.append(say(language, f"texts unlike those of {record.data.name}", f"以及与 {record.data.name} 不同类的文本"))
     said = join(parts, language)
     end = (
@@ -293,7 +299,7 @@ def limit_in_words(measure: Measure, language: Language) -> str:
         title = title[:1].lower() + title[1:]
     what = "" if measure.floor is None else in_language(measure.floor.what, language)[0]
     floor = "" if measure.floor is None else value_in_words(measure, language, measure.floor.value)
-    beside = say(language, f" where {what} gives {floor}", f"（{what}：{floor}）") if floor else ""
+    beside = say(language, f", where {what} gives {floor}", f"（{what}：{floor}）") if floor else ""
     return say(language, f"{title}: {value}{beside}", f"{title}：{value}{beside}")
 
 
@@ -328,6 +334,12 @@ def _do(record: Limits, accuracy: Measure | None, named: list[Measure], language
     advice = [words.advice.in_(language) for m in named if (words := words_of(m)) is not None and words.advice is not None]
     first = _follow_policy(record, language)
     rest = advice[0] if advice else ""
+    if named and not rest:
+        rest = say(
+            language,
+            "keep it away from what is named above, and read the examples below",
+            "不要把上面点名的情况交给它，并读一读下面的例子",
+        )
     if not first:
         return (
             f"{rest[0].upper()}{rest[1:]}{say(language, '.', '。')}"
@@ -346,6 +358,8 @@ def _follow_policy(record: Limits, language: Language) -> str:
     coverage = record.measure("coverage")
     if isinstance(threshold, Threshold) and coverage is not None and coverage.value is not None:
         left = 1 - coverage.value
+        if not left:
+            return say(language, "Answer by its policy, fathom predict --policy", "按它的策略回答（fathom predict --policy）")
         return say(
             language,
             f"Answer by its policy, fathom predict --policy, and have a person read the {percent(left, 0)} that it leaves",

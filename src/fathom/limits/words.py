@@ -193,7 +193,7 @@ DOORS: dict[str, Said] = {
 }
 
 PAGE: dict[str, Said] = {
-    "title": Said("How far to trust “{name}”", "“{name}”可以信到几分"),
+    "title": Said("How far to trust “{name}”", "{name} 可以信到几分"),
     "lead": Said("Measured on {n} texts of {data}.", "在 {data} 的 {n} 条文本上测得。"),
     "trust": Said("Trust it with", "可以交给它"),
     "not": Said("Not with", "不能交给它"),
@@ -220,7 +220,8 @@ PAGE: dict[str, Said] = {
     "lower": Said("lower is better", "越低越好"),
     "neither": Said("nearest to the line is best", "越接近参照越好"),
     "of-n": Said("n = {n}", "n = {n}"),
-    "assumes": Said("Assumed:", "前提："),
+    "assumes": Said("Assumed", "前提"),
+    "the-policy": Said("the policy", "策略"),
     "promise": Said("What is promised", "保证了什么"),
     "examples": Said("Read for yourself", "自己读一读"),
     "more-examples": Said("{n} more", "另外 {n} 条"),
@@ -232,7 +233,7 @@ PAGE: dict[str, Said] = {
     "with-confidence": Said("with {confidence} confidence.", "，置信度 {confidence}。"),
     "label-is": Said("The label is", "标签是"),
     "stop": Said(".", "。"),
-    "became": Said("This became:", "改写之后："),
+    "became": Said("This became", "改写之后"),
     "every-figure": Said("Every figure of this picture", "图中的全部数字"),
     "more-rows": Said("{n} more", "另外 {n} 行"),
     "text-is": Said("the text is", "文本实为"),
@@ -300,7 +301,7 @@ PAGE: dict[str, Said] = {
         "It abstains where a text is longer than it reads: no text that this policy was fitted on was.",
         "文本长得读不完时，它不回答：选定策略用的文本都读得完。",
     ),
-    "obey": Said("To obey it:", "照此执行："),
+    "obey": Said("To obey it", "照此执行"),
     "not-measured": Said("What was not measured", "没有测量的"),
     "not-measured-note": Said("Nothing follows from these, neither good nor bad.", "从这里得不出任何结论，好坏都不能说。"),
     "not measurable": Said("not measurable", "无法测量"),
@@ -346,6 +347,9 @@ PAGE: dict[str, Said] = {
         "区间；知道分组时，整组抽样。"
         "在区间最有利的一端仍然成立的，才算局限。",
     ),
+    "colon": Said(": ", "："),
+    "space": Said(" ", ""),
+    "dash": Said(" — ", "，"),
     "separator": Said(", ", "、"),
     "clause": Said("; ", "；"),
 }
