@@ -17,7 +17,7 @@ RUN := .venv/.installed-run
 TEST := .venv/.installed-test
 
 .DELETE_ON_ERROR:
-.PHONY: help install quickstart test slow lint format
+.PHONY: help install quickstart test slow torture lint format
 
 help:  ## this list, and the verbs of fathom
 	@echo "make TARGET"
@@ -36,6 +36,9 @@ test: lint  ## install, then lint, types and the fast tests, in two processes
 
 slow: $(TEST)  ## the tests that take minutes or need the measuring data in FATHOM_DATA
 	$(BIN)/pytest -m slow
+
+torture: $(TEST)  ## training runs interrupted a hundred times, in every way; minutes
+	$(BIN)/python -m tests.interruptions --points 100
 
 lint: $(TEST)  ## style, format and types
 	$(BIN)/ruff check .

@@ -1,5 +1,8 @@
 """Writes the figures of benchmarks/results/ into the READMEs, between <!-- figures --> and <!-- /figures -->.
 
+Those of pre-training (benchmarks/pretraining.py) go between <!-- pretraining --> and <!-- /pretraining -->, where a README
+has that place; a demonstration without a record is left out.
+
 python benchmarks/figures.py            write
 python benchmarks/figures.py --check    say whether they agree (a test does)
 """
@@ -17,7 +20,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
-_BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 WORDS: dict[str, dict[str, Any]] = {
     "en": {
@@ -66,6 +68,105 @@ WORDS: dict[str, dict[str, Any]] = {
         "永远回答最常见的标签，{majority}。",
     },
 }
+
+
+PRETRAINING: dict[str, dict[str, Any]] = {
+    "en": {
+        "head": "| labels | {} | {} | gap, points (95 %) |",
+        "arms": {
+            "pretrained": "pre-trained on 75,000 reviews",
+            "random": "random weights",
+            "continued": "MiniLM, continued on IMDB",
+            "plain": "MiniLM",
+        },
+        "transfer": "Test answers right, mean of {seeds} seeds; the intervals are over seeds and test reviews.",
+        "bits": "| model | bits per byte of held-out reviews |",
+        "causal": "causal, left to right",
+        "permutation": "permutation, left to right",
+        "drawn": "permutation, in a drawn order",
+        "kneser_ney": "Kneser–Ney, n = {}",
+        "xz": "xz -9e, after the training text",
+        "relations": "| base | next sentence, probe | sentence order, probe | answerable | better |",
+        "words": "bag of words",
+    },
+    "zh": {
+        "head": "| 标签数 | {} | {} | 差值（百分点，95 % 区间） |",
+        "arms": {
+            "pretrained": "在 75,000 条影评上预训练",
+            "random": "随机初始化",
+            "continued": "MiniLM，在 IMDB 上继续预训练",
+            "plain": "MiniLM",
+        },
+        "transfer": "测试正确率，{seeds} 个种子的均值；区间同时考虑种子与测试影评。",
+        "bits": "| 模型 | 留出影评上每字节的比特数 |",
+        "causal": "因果模型，从左到右",
+        "permutation": "排列模型，从左到右",
+        "drawn": "排列模型，随机顺序",
+        "kneser_ney": "Kneser–Ney，n = {}",
+        "xz": "xz -9e，接在训练文本之后",
+        "relations": "| 基座 | 下一句（探针） | 句子顺序（探针） | answerable | better |",
+        "words": "词袋模型",
+    },
+}
+
+
+def pretraining(language: str, results: Path = RESULTS) -> str:
+    """The block about pre-training: a table for each demonstration that has a record."""
+    words, parts = PRETRAINING[language], []
+    for name, table in {"encoder": _transfer, "continued": _transfer, "curves": _bits, "relations": _relations}.items():
+        path = results / f"pretraining-{name}.json"
+        if path.is_file():
+            parts.append("\n".join(table(json.loads(path.read_text(encoding="utf-8")), words)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: str, rows: list[list[str]]) -> list[str]:
+    return [head, "|---" * len(rows[0]) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _transfer(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
+    first, second = record["arms"]
+    rows = [
+        [
+            f"{found['labels']:,}",
+            *(rate(found[arm]["accuracy"]["value"], found[arm]["accuracy"]["interval"]) for arm in (first, second)),
+            f"{points(found['gap']['value'])} ({'–'.join(map(points, found['gap']['interval']))})",
+        ]
+        for found in record["results"]
+    ]
+    head = words["head"].format(words["arms"][first], words["arms"][second])
+    return [*_table(head, rows), "", words["transfer"].format(seeds=len(record["seeds"]))]
+
+
+def _bits(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
+    models, best = record["models"], record["kneser_ney"]["best"]
+    found = {
+        words["causal"]: models["causal"]["left_to_right"],
+        words["permutation"]: models["permutation"]["left_to_right"],
+        words["drawn"]: models["permutation"]["drawn_order"],
+        words["kneser_ney"].format(best["order"]): best,
+        words["xz"]: record["xz"]["after_training_text"],
+    }
+    return _table(words["bits"], [[name, f"{held['bits_per_byte']:.3f}"] for name, held in found.items()])
+
+
+def _relations(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
+    asked, tasks = ("next_sentence", "sentence_order"), ("answerable", "better")
+    intrinsic, downstream = record["intrinsic"], record["downstream"]
+    held = {
+        f"`{name}`": [
+            *(base["relations"][about]["probe"] for about in asked),
+            *(downstream[task]["bases"][name] for task in tasks),
+        ]
+        for name, base in intrinsic["bases"].items()
+    }
+    held[words["words"]] = [
+        *(intrinsic["words"][about] for about in asked),
+        *(downstream[task]["bag_of_words"] for task in tasks),
+    ]
+    return _table(
+        words["relations"], [[name, *(rate(one["value"], one["interval"]) for one in row)] for name, row in held.items()]
+    )
 
 
 def read(name: str) -> dict[str, Any]:
@@ -197,8 +298,10 @@ def main(arguments: list[str]) -> int:
     different = []
     for language, path in READMES.items():
         text = path.read_text(encoding="utf-8")
-        block = figures(language)
-        new = _BLOCK.sub(lambda found, block=block: found[1] + block + found[2], text)  # type: ignore[misc]
+        new = text
+        for name, block in (("figures", figures(language)), ("pretraining", pretraining(language))):
+            place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+            new = place.sub(lambda found, block=block: found[1] + block + found[2], new)  # type: ignore[misc]
         if new != text:
             different.append(path)
             if "--check" not in arguments:

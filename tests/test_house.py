@@ -161,5 +161,5 @@ def test_house_make_help_lists_targets_and_verbs() -> None:
     from fathom.cli.main import VERBS
 
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    for name in ("quickstart", "test", "slow", "lint", "format", *VERBS):
+    for name in ("quickstart", "test", "slow", "torture", "lint", "format", *VERBS):
         assert re.search(rf"^  {name} +\S", shown, re.MULTILINE), name

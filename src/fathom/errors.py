@@ -64,7 +64,7 @@ class RefusedByGateError(FathomError):
 
 
 class MachineError(FathomError):
-    """The disk is full or read-only, or memory ran out."""
+    """The disk is full or read-only, memory ran out, or another process of the run died."""
 
     exit_code = 4
 
@@ -77,3 +77,11 @@ class InterruptedRunError(FathomError):
 
 class PredictorError(FathomError, ValueError):
     """A predictor under audit that raised, or whose answers are no probabilities, or not the same twice."""
+
+
+class ToldElsewhereError(FathomError):
+    """What ends all processes of a run and is told by one of them; the command ends in silence, with the same exit code."""
+
+    def __init__(self, text: str, *, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code

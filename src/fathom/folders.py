@@ -5,7 +5,7 @@
     # only now does runs/model exist: every byte on disk, with SHA256SUMS (the format of `sha256sum --check`)
 
 A process killed at any moment leaves either the old folder, the new one, or, for the instant between two renames of an
-overwrite, the old one under a hidden name beside it; never half of one.
+overwrite, the old one under a hidden name beside it; never half of one. The next write to the same place clears that up.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from fathom.errors import FathomError, MachineError, ModelFolderError
 
 MANIFEST = "SHA256SUMS"
 
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.(?P<kind>partial|replaced)")  # as tempfile makes them below
 _MACHINE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than the file system or `ulimit -f` allows",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "no permission to write",
     errno.EPERM: "no permission to write",
@@ -38,8 +41,8 @@ def machine_errors(path: Path) -> Iterator[None]:
     """Turns "disk full", "read-only" and "no permission" while writing `path` into a MachineError (exit code 4)."""
     try:
         yield
-    except OSError as error:
-        reason = _MACHINE_ERRORS.get(error.errno or 0)
+    except Exception as error:
+        reason = machine_reason(error)
         if reason is None:
             raise
         raise MachineError(
@@ -49,6 +52,16 @@ def machine_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def machine_reason(error: BaseException) -> str | None:
+    """What the machine could not do, in words; None for an error that is not the machine's fault."""
+    if isinstance(error, FathomError):
+        return None
+    if isinstance(error, OSError):
+        return _MACHINE_ERRORS.get(error.errno or 0)
+    told = re.search(r"\(os error (\d+)\)", str(error))  # how safetensors and tokenizers, which are Rust, tell it
+    return _MACHINE_ERRORS.get(int(told[1])) if told else None
+
+
 def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
@@ -56,10 +69,13 @@ def sha256_of_file(path: Path) -> str:
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raises FathomError where writing `target` would destroy something the caller did not ask to replace.
+    """Raises FathomError where writing `target` would destroy something the caller did not ask to replace, or cannot be done.
 
     With `overwrite`, only a folder that fathom wrote (it holds a manifest) or an empty one is replaced.
     """
+    above = next((parent for parent in target.parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        raise FathomError(f"{above} is a file, so {target} cannot be made", expected="a place in a folder", do="choose another")
     if not target.exists() and not target.is_symlink():
         return
     if target.is_dir() and not any(target.iterdir()):
@@ -82,6 +98,8 @@ def write_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises FathomError if `target` exists and may not be replaced, MachineError if the disk is full or read-only.
     """
+    with machine_errors(target):
+        clear_leftovers(target.parent, [target.name])
     refuse_existing(target, overwrite=overwrite)
     with machine_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,21 +114,56 @@ def write_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise
 
 
-def verify_folder(folder: Path) -> None:
-    """Raises ModelFolderError naming every file whose bytes are not those that were written; silent without a manifest."""
+def clear_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Clears up after processes that were killed while they wrote something into `folder`.
+
+    What was half written goes; an old version that stood aside while the new one took its place comes back.
+
+    Args:
+        names: of what was written; None: whatever it was.
+    """
+    if not folder.is_dir():
+        return
+    for left in list(folder.iterdir()):
+        found = _TEMPORARY.fullmatch(left.name)
+        if found is None or (names is not None and found["name"] not in names):
+            continue
+        target, aside = folder / found["name"], left / found["name"]
+        if found["kind"] == "replaced" and aside.exists() and not target.exists():
+            aside.rename(target)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def verify_folder(folder: Path, *, strict: bool = False) -> None:
+    """Raises ModelFolderError naming every file whose bytes are not those that were written.
+
+    Args:
+        strict: of a folder that nobody but fathom changes, where every file has to be in a manifest. Otherwise files may have
+            come since, and a folder without a manifest, which came from elsewhere, is taken as it is.
+    """
     manifest = folder / MANIFEST
     if not manifest.is_file():
+        if strict:
+            raise ModelFolderError(f"{folder} is damaged: {MANIFEST} is missing", expected="a folder that was written whole")
         return
     damaged = []
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
+    listed = {MANIFEST}
+    for number, line in enumerate(manifest.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         expected, separator, name = line.partition("  ")
         if not separator or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ModelFolderError(f"{manifest}, line {number}: {line!r}", expected="a SHA-256 sum, two blanks and a file name")
+        listed.add(name)
         path = folder / name
         if not path.is_file():
             damaged.append(f"{name} is missing")
         elif sha256_of_file(path) != expected:
             damaged.append(f"{name} has changed since it was written")
+    if strict:
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        damaged += [f"{name} is not in {MANIFEST}" for name in sorted(there - listed)]
     if damaged:
         raise ModelFolderError(
             f"{folder} is damaged: " + "; ".join(damaged),
@@ -123,7 +176,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Writes a file whole or not at all (UTF-8)."""
     with machine_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -203,6 +203,36 @@ def model_folder_again(out: Path) -> None:
         (temporary / "a").write_text("1")
 
 
+def test_write_folder_clears_up_after_a_process_that_was_killed(tmp_path: Path) -> None:
+    out, other = model_folder(tmp_path / "out"), tmp_path / ".other.abcdefgh.partial"
+    aside, half = tmp_path / ".out.abcdefgh.replaced", tmp_path / ".out.abcdefgh.partial"
+    before = (out / MANIFEST).read_bytes()
+    for left in (aside, half, other):
+        left.mkdir()
+    out.rename(aside / "out")  # killed between the two renames
+    with pytest.raises(FathomError, match="already exists"), write_folder(out):
+        pass
+    assert (out / MANIFEST).read_bytes() == before, "the old one is back"
+    assert {path.name for path in tmp_path.iterdir()} == {"out", other.name}, "what another process writes is left alone"
+    model_folder_again(out)
+    assert (out / "a").is_file()
+
+
+def test_verify_folder_strictly_knows_every_file(tmp_path: Path) -> None:
+    with write_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("1")
+    out = tmp_path / "out"
+    verify_folder(out, strict=True)
+    (out / "b").write_text("2")
+    verify_folder(out)
+    with pytest.raises(ModelFolderError, match="b is not in SHA256SUMS"):
+        verify_folder(out, strict=True)
+    (out / MANIFEST).unlink()
+    verify_folder(out)
+    with pytest.raises(ModelFolderError, match="SHA256SUMS is missing"):
+        verify_folder(out, strict=True)
+
+
 def test_write_text_atomically_keeps_the_old_text_on_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     write_text_atomically(path, "old")

@@ -170,6 +170,13 @@ def test_output_that_is_there_is_left_alone_until_asked(
     assert (notes / "diary.txt").read_bytes() == b"not fathom's"
 
 
+@pytest.mark.parametrize("verb", ["finetune", "pretrain"])
+def test_output_inside_of_a_file_is_refused(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny.csv_file(tmp_path / "data.csv")
+    message = refused(capsys, verb, data, "--output", data / "new" / "model")
+    assert f"{data} is a file, so" in message
+
+
 FULL = """
 import os, sys
 from fathom import folders
@@ -197,7 +204,7 @@ def test_output_on_a_full_disk_is_the_machines_fault_and_nothing_is_half_written
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("verb", ["finetune", "tokenizer", "quickstart"])
+@pytest.mark.parametrize("verb", ["finetune", "pretrain", "tokenizer", "quickstart"])
 def test_output_that_cannot_be_written_is_the_machines_fault(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +213,12 @@ def test_output_that_cannot_be_written_is_the_machines_fault(
 
     data = tiny.csv_file(tmp_path / "data.csv")
     monkeypatch.setattr(Path, "mkdir", read_only)
-    given = {"finetune": [data, *tiny.flags()], "tokenizer": [data, "--kind", "bpe", "--size", "300"], "quickstart": []}[verb]
+    given = {
+        "finetune": [data, *tiny.flags()],
+        "pretrain": [data],
+        "tokenizer": [data, "--kind", "bpe", "--size", "300"],
+        "quickstart": [],
+    }[verb]
     message = refused(capsys, verb, *given, "--output", tmp_path / "new" / "out", code=4)
     assert "read-only" in message.casefold()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from fathom import errors
 from fathom.cli import main as main_module
@@ -104,6 +105,8 @@ def test_main_unknown_option_is_unusable_input(capsys: pytest.CaptureFixture[str
         (OSError(errno.EROFS, "Read-only file system", "weights"), 4),
         (PermissionError(errno.EACCES, "Permission denied", "weights"), 4),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 4),
+        (OSError(errno.EFBIG, "File too large", "weights"), 4),
+        (SafetensorError("Error while serializing: I/O error: File too large (os error 27)"), 4),
         (OSError(errno.EISDIR, "Is a directory", "weights"), 1),
         (RuntimeError("shapes do not match"), 1),
         (KeyError("text"), 1),

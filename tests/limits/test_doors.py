@@ -40,6 +40,9 @@ def test_folder_gives_everything(folder: Path) -> None:
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(softmax, predictor.predict_proba(TEXTS), atol=1e-6)
     weight, bias = predictor.classifier.classifier.weight, predictor.classifier.classifier.bias
+    states = classifier.states(TEXTS)
+    np.testing.assert_array_equal(states.probabilities, classifier.probabilities(TEXTS))
+    np.testing.assert_array_equal(states.lengths.unread, classifier.lengths(TEXTS).unread)
     embedded = torch.from_numpy(classifier.embeddings(TEXTS))
     np.testing.assert_allclose((embedded @ weight.T + bias).detach().numpy(), logits, atol=1e-5)
     lengths = classifier.lengths([TEXTS[0], " ".join(["joy"] * 100)])

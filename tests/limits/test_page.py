@@ -87,7 +87,7 @@ POLICY = {
         "guarantee": "x",
     },
     "conformal": {"alpha": 0.1, "quantile": 1.0, "n": 5, "guarantee": "x"},
-    "most_unread": 12,
+    "gates": {"most_unread": 12},
 }
 DETAILS = [
     None,

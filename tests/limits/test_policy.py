@@ -8,7 +8,9 @@ from mapie.classification import SplitConformalClassifier
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from fathom.errors import SettingsError
 from fathom.limits.policy import (
+    Gates,
     NoThreshold,
     Policy,
     Threshold,
@@ -177,24 +179,27 @@ def policy(**changes: object) -> Policy:
     top = generator.beta(6, 1, 1500) / 2 + 0.5
     truth = (generator.random(1500) > top).astype(int)
     probabilities = np.stack([top, 1 - top], axis=1)
-    return fit_policy(probabilities, truth, probabilities[:700], unread=np.array([0, 3, 10])).model_copy(update=changes)
+    return fit_policy(probabilities, truth, probabilities[:700], gates=Gates(most_unread=10)).model_copy(update=changes)
 
 
 def test_decide_answers_warns_and_abstains_and_says_why() -> None:
     found, labels = policy(), ["bad", "good"]
     assert isinstance(found.threshold, Threshold)
-    sure = decide(found, labels, np.array([0.001, 0.999]))
+    sure = decide(found, labels, np.array([0.001, 0.999]), [])
     assert (sure.action, sure.label, sure.labels, sure.because) == ("answer", "good", ["good"], [])
-    unsure = decide(found, labels, np.array([0.51, 0.49]))
+    unsure = decide(found, labels, np.array([0.51, 0.49]), [])
     assert (unsure.action, unsure.label) == ("abstain", None)
     assert unsure.because[0] == "uncertain"
-    long = decide(found, labels, np.array([0.001, 0.999]), unread=11)
+    stopped = found.gates.stops(["x", "y"], unread=np.array([11, 10]))
+    assert stopped == [["too long"], []]
+    long = decide(found, labels, np.array([0.001, 0.999]), stopped[0])
     assert (long.action, long.because) == ("abstain", ["too long"])
-    assert decide(found, labels, np.array([0.001, 0.999]), unread=10).action == "answer"
+    with pytest.raises(SettingsError, match="cannot be obeyed without how much of each text was not read"):
+        found.gates.stops(["x"])
     none = policy(threshold=NoThreshold(target=0.95, confidence=0.95, n=10, reason="too few", labels_needed=59))
-    warned = decide(none, labels, np.array([0.001, 0.999]))
+    warned = decide(none, labels, np.array([0.001, 0.999]), [])
     assert (warned.action, warned.label, warned.because) == ("warn", "good", ["no guarantee"])
-    both = decide(none, labels, np.array([0.5, 0.5]), unread=20)
+    both = decide(none, labels, np.array([0.5, 0.5]), ["too long"])
     assert (both.action, both.because[0]) == ("abstain", "too long")
 
 
@@ -202,6 +207,21 @@ def test_decide_abstains_exactly_below_the_threshold() -> None:
     found = policy()
     assert isinstance(found.threshold, Threshold)
     value = found.threshold.value
-    assert decide(found, ["a", "b"], np.array([value, 1 - value])).action != "abstain"
+    assert decide(found, ["a", "b"], np.array([value, 1 - value]), []).action != "abstain"
     below = np.nextafter(value, 0)
-    assert decide(found, ["a", "b"], np.array([below, 1 - below])).action == "abstain"
+    assert decide(found, ["a", "b"], np.array([below, 1 - below]), []).action == "abstain"
+
+
+def test_threshold_keeps_its_promise_of_the_texts_that_gates_let_through() -> None:
+    """A gate that lets mostly bad answers through must not inherit the promise that was made of all."""
+    generator = np.random.default_rng(11)
+    top = generator.random(2000) / 10 + 0.9
+    through = np.arange(2000) % 2 == 0
+    right = np.where(through, generator.random(2000) < 0.9, True)  # 95 % of all, 90 % of those that are answered
+    steps = [0.5]
+    assert isinstance(fit_threshold(top, right, steps, target=0.93, confidence=0.95), Threshold)
+    assert isinstance(fit_threshold(top, right, steps, target=0.93, confidence=0.95, stopped=~through), NoThreshold)
+    fitted = fit_threshold(top, right, steps, target=0.93, confidence=0.95, stopped=through)
+    assert isinstance(fitted, Threshold)
+    assert (fitted.kept, fitted.right, fitted.n) == (1000, 1000, 2000)
+    assert "of which it answers 50 %" in fitted.guarantee

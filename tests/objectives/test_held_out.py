@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fathom.data import Batch
+from fathom.errors import DataError
 from fathom.model import LanguageModel
 from fathom.objectives import (
     CausalLanguage,
@@ -139,7 +140,7 @@ def test_measure_takes_every_objective() -> None:
 def test_measure_stops_if_asked_and_refuses_nothing() -> None:
     assert measure(language_model(), MASKED, [batch([9])], stop=lambda: True) is None
     for batches in ([], [batch([2])]):
-        with pytest.raises(ValueError, match="nothing was asked"):
+        with pytest.raises(DataError, match="nothing can be asked"):
             measure(language_model(), MASKED, batches)
 
 

@@ -16,13 +16,21 @@ from fathom.errors import DataError, InterruptedRunError, ModelFolderError, Pred
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import Context, Measuring
 from fathom.limits.guard import Guarded
-from fathom.limits.measures import MEASURINGS
+from fathom.limits.measures import abstention, accuracy, calibration, selective
 from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.record import LIMITS, Limits, Measure, read_limits
 from fathom.pipeline import limits as pipeline
 from fathom.pipeline.limits import ANSWERS, PARTIAL, audit
 from fathom.pipeline.seen import SEEN, SeenTexts
 from tests import tiny
+
+# they ask for no other text than the data's; the rest is measured in tests/limits
+MEASURINGS = (accuracy.MEASURING, calibration.MEASURING, selective.MEASURING, abstention.MEASURING)
+
+
+@pytest.fixture(autouse=True)
+def few_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MEASURINGS", MEASURINGS)
 
 
 def examples(n: int = 240, *, groups: bool = False) -> list[Example]:
@@ -272,3 +280,52 @@ def test_settings_that_cannot_be_used_are_said(tmp_path: Path) -> None:
         audit(Knows(), examples(), output=tmp_path)
     with pytest.raises(SettingsError, match="is a file"):
         audit(Knows(), examples(), output=tmp_path / LIMITS)
+
+
+def test_guarded_stops_texts_unlike_the_known_ones_and_in_another_language(folder: Path, tmp_path: Path) -> None:
+    model = copy_of(folder, tmp_path / "model")
+    found = audit(str(model), tiny.examples(60), output=model)
+    assert found.policy is not None
+    gates = found.policy.gates
+    assert gates.likeness is not None
+    assert gates.writing is not None
+    assert found.cost.calls == 600 + 2 * 8  # embeddings came in one pass with the answers
+    guarded = Guarded.load(model)
+    answers = guarded.predict(
+        [*(example.text for example in tiny.examples(60)[:100]), "很无聊的电影，我看了一个小时就走了", "dull " * 9]
+    )
+    stopped = [decision for _, decision in answers[:100] if "wrong language" in decision.because]
+    assert len(stopped) < 10
+    chinese = answers[100][1]
+    assert (chinese.action, chinese.label) == ("abstain", None)
+    assert "wrong language" in chinese.because
+    assert fathom.load(model).predict(["dull " * 9])[0].scores == pytest.approx(answers[101][0].scores)
+    assert [p.text for p, _ in guarded.stream([Example("a joy"), Example("dull")], chunk=1)] == ["a joy", "dull"]
+    with pytest.raises(DataError, match="pairs of texts"):
+        list(guarded.stream([Example("a", pair="b")]))
+    farther = gates.likeness.model_copy(update={"threshold": -1.0})
+    guarded.policy = found.policy.model_copy(update={"gates": gates.model_copy(update={"likeness": farther})})
+    assert "unlike training" in guarded.predict(["a joy from start to finish"])[0][1].because
+
+
+def test_a_data_set_is_no_leak_of_itself_and_named_training_texts_are(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    seen: list[Context] = []
+    spy = Measuring("spy", "looks", lambda context: seen.append(context) or [])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(pipeline, "MEASURINGS", (spy,))
+    data = tiny.examples(30)
+    model = str(copy_of(folder, tmp_path / "part", data[:100]))
+    audit(model, data, train=data)
+    audit(model, data, train=data[:150])
+    known = [context.known([example.text for example in data]) for context in seen]
+    assert [int((found == 1).sum()) for found in known if found is not None] == [100, 150]
+    assert len(seen[1].rows) == 300
+    audit(folder, data, near=[Example(f"text {n}", "worse") for n in range(40)], compare_data=data[:50])
+    assert seen[2].known(["a joy"]) is None
+    assert seen[2].near is not None
+    assert seen[2].near.truth is None
+    assert seen[2].compared is not None
+    assert seen[2].compared.truth is not None
+    with pytest.raises(DataError, match="holds 3 texts"):
+        audit(folder, data, far=data[:3])

@@ -1,6 +1,7 @@
 """From documents to a base model: every objective, what is written, that Hugging Face's library agrees, and bad input."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import transformers
 from safetensors.numpy import load_file
 
 import fathom
-from fathom.checkpoint import load_model
+from fathom.checkpoint import load_model, resolve_model
 from fathom.cli.main import main
 from fathom.data import Example
-from fathom.errors import DataError, FathomError, InterruptedRunError, SettingsError
+from fathom.errors import DataError, FathomError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.pipeline.finetune import finetune
 from fathom.pipeline.pretrain import TASKS, PretrainResult, pretrain
 from fathom.pipeline.settings import PretrainSettings, read_settings, validate_settings
@@ -190,6 +191,7 @@ def test_pretrain_resumed_is_bit_for_bit_the_run_that_was_never_stopped(
     objective: str, memory: int, optimizer: str, documents: Path, tmp_path: Path
 ) -> None:
     training = {"epochs": 2, "batch_tokens": 512, "learning_rate": 1e-2, "batch_rows": None, "optimizer": optimizer}
+    training["evaluations"] = 2  # also between the epochs, where something is remembered
     chosen = settings(documents, objective=objective, memory=memory, training=training)
     whole = pretrain(chosen, tmp_path / "whole")
     for after in (1, whole.training.steps // 2 + 1):
@@ -207,11 +209,8 @@ def test_pretrain_stopped_before_its_training_keeps_the_corpus_and_goes_on(
 ) -> None:
     whole = run(documents, tmp_path / "whole")
 
-    def stop(*arguments: Any, **named: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr("fathom.pipeline.pretrain.find_duplicates", stop)
+        patched.setattr("fathom.pipeline.pretrain.find_duplicates", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(documents, tmp_path / "stopped")
     shard = next((tmp_path / "stopped.partial" / "corpus").glob("shard-*")) / "tokens.npy"
@@ -236,6 +235,9 @@ def test_pretrain_bad_input_is_said_and_nothing_is_left(
     one.write_text("word\n")
     broken = tmp_path / "broken.txt"
     broken.write_bytes(b"fine\n\xff\xfe broken\n")
+    thai, copies = tmp_path / "thai.txt", tmp_path / "copies.txt"
+    thai.write_text("".join(f"\u0e01\u0e02\u0e03{chr(0xE01 + i)} \u0e04\u0e05\u0e06 {i % 7}\n" for i in range(40)))
+    copies.write_text("a wonderful film\n" * 40)
     for arguments, complaint in (
         (("nowhere.txt",), "no file or folder at nowhere.txt"),
         ((str(empty),), "empty"),
@@ -246,18 +248,87 @@ def test_pretrain_bad_input_is_said_and_nothing_is_left(
         ((str(documents), "--objective", "causal", "--set", "architecture.family=bert"), "causal"),
         ((str(documents), "--objective", "permutation", "--set", "architecture.family=bert"), "relative"),
         ((str(documents), "--set", "memory=8"), "only permutation has one"),
+        ((str(documents), "--set", "predicted=1"), "only for permutation"),
         ((str(documents), "--model", str(tmp_path)), "not a model folder"),
+        ((str(documents), "--model", "minilm", "--set", "vocabulary.size=300"), "vocabulary and architecture describe"),
+        ((str(documents), "--set", f"vocabulary.folder={tmp_path}"), "holds no tokenizer"),
+        ((str(thai), "--held-out", "0.2", "--model", "minilm"), "are not in the vocabulary"),
+        (
+            (str(thai), "--held-out", "0.2", "--set", f"vocabulary.folder={resolve_model('minilm')}"),
+            "are not in the vocabulary",
+        ),
+        ((str(copies),), "copies count as one"),
+        ((str(documents), "--objective", "masked+next", "--set", "architecture.segments=1"), "segments"),
     ):
         found, error = code(*arguments)
         assert found == 2, error
         assert complaint in error, error
-        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.glob("out*")), "nothing is left"
     with pytest.raises(SettingsError, match="no data was named"):
         pretrain(PretrainSettings(), tmp_path / "out")
     run(documents, tmp_path / "there")
     with pytest.raises(FathomError, match="exists"):
         run(documents, tmp_path / "there")
     assert issubclass(DataError, FathomError)
+
+
+def test_pretrain_goes_on_only_as_the_run_that_it_was(
+    documents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, partial = tmp_path / "base", tmp_path / "base.partial"
+    training = {"epochs": 1, "updates": 6, "batch_tokens": 256, "learning_rate": 1e-2, "batch_rows": None}
+    with monkeypatch.context() as patched:
+        patched.setattr("fathom.pipeline.pretrain.find_duplicates", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(documents, output, training=training)
+    other = settings(documents, vocabulary={"size": 300, "min_frequency": 1}, training={**training, "seed": 3})
+    with pytest.raises(SettingsError, match=r"another run: vocabulary.size was 200 and is 300, training.seed was 0 and is 3"):
+        pretrain(other, output, resume=True)
+    shard = partial / "corpus" / "shard-00000" / "tokens.npy"
+    held = shard.read_bytes()
+    shard.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+    with pytest.raises(ModelFolderError, match=r"shard-00000 is damaged: .*tokens.npy has changed"):
+        pretrain(settings(documents, training=training), output, resume=True)
+    shutil.rmtree(shard.parent)  # as the message says
+    with pytest.raises(InterruptedRunError):
+        pretrain(settings(documents, training=training), output, resume=True, listener=_Stop(2))
+    assert shard.read_bytes() == held
+    (partial / "repeated.json").write_text("{")  # costs a second count
+    kept = {**training, "checkpoint_minutes": 1e-9, "keep_newest": 3, "keep_every": 2}  # what is kept changes no number
+    resumed = pretrain(settings(documents, training=kept), output, resume=True)
+    assert resumed.training.steps == 6
+
+
+def _interrupt(*arguments: Any, **named: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_pretrain_keeps_models_on_its_way_that_load_by_themselves(
+    documents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--set", "vocabulary.size=200", "--set", "architecture.width=16", "--set", "architecture.heads=2"]
+    flags += ["--max-length", "24", "--held-out", "0.1", "--updates", "5", "--set", "training.keep_every=2"]
+    command = ["pretrain", str(documents), "--output", str(tmp_path / "base"), *flags]
+    assert main(command) == 0
+    folders = [tmp_path / "base.steps" / f"step-{step:08d}" for step in (2, 4)]
+    assert sorted((tmp_path / "base.steps").iterdir()) == folders
+    losses = []
+    for folder in folders:
+        theirs = transformers.ModernBertForMaskedLM.from_pretrained(folder).eval()
+        loaded = load_model(folder)
+        token_ids = torch.randint(10, 100, (2, 12))
+        with torch.no_grad():
+            losses.append(loaded.model(token_ids))
+            torch.testing.assert_close(losses[-1], theirs(token_ids)[0], atol=1e-4, rtol=0)
+        assert "A model on its way" in (folder / "README.md").read_text()
+    assert not torch.equal(*losses), "they learn"
+    assert main(["predict", str(folders[0]), "a [MASK] film"]) == 0
+    shutil.rmtree(tmp_path / "base")
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "base.steps holds models of an earlier run" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--set", "training.keep_every=4"]) == 0
+    assert list((tmp_path / "base.steps").iterdir()) == folders[1:]
 
 
 def test_pretrain_says_what_repeats_and_what_it_has_seen_of_an_evaluation_set(documents: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -248,6 +249,14 @@ def test_subword_a_failing_source_of_texts_says_why(train: Train) -> None:
 def test_subword_lone_surrogates_are_learned_from_and_read(train: Train) -> None:
     tokenizer = train([*CORPUS, "a \ud800 film"], vocab_size=400)
     assert content(tokenizer, "a \udfff film") == content(tokenizer, "a \ufffd film")
+
+
+@pytest.mark.parametrize("train", [train_wordpiece, train_bpe])
+def test_subword_a_word_that_never_ends_is_learned_from_in_pieces(train: Train) -> None:
+    endless = "".join(random.Random(0).choices("abcdefgh", k=100_000))  # whole, it takes minutes
+    pieces = [endless[start : start + 1000] for start in range(0, len(endless), 1000)]
+    learned, expected = (train([f"warm {text} and funny"], vocab_size=300) for text in (endless, " ".join([*pieces, ""])))
+    assert learned.tokens() == expected.tokens()
 
 
 def test_unigram_too_small_a_vocabulary_is_refused() -> None:

@@ -12,8 +12,8 @@ import torch
 from fathom.data import Batch, TokenizedDataset
 from fathom.errors import InterruptedRunError, MachineError, ModelFolderError, SettingsError
 from fathom.objectives import Classification
-from fathom.training import NonFiniteError, SilentListener, TrainingSettings, train
-from fathom.training.loop import _grouped
+from fathom.training import NonFiniteError, SilentListener, TrainingResult, TrainingSettings, train
+from fathom.training.loop import _grouped, _plan
 from tests.tiny import classifier, examples, tokenizer
 
 SETTINGS = TrainingSettings(
@@ -44,6 +44,16 @@ class StopAt(SilentListener):
             os.kill(os.getpid(), self.number)
 
 
+class Listening(SilentListener):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.messages.append(text)
+
+
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
@@ -70,15 +80,10 @@ def test_loop_resumes_from_the_checkpoint_before_a_damaged_one(tmp_path: Path) -
     content = bytearray((newest / "state.safetensors").read_bytes())
     content[-1] ^= 1
     (newest / "state.safetensors").write_bytes(content)
-    messages = []
-
-    class Listening(SilentListener):
-        def on_message(self, text: str) -> None:
-            messages.append(text)
-
-    resumed, _ = run(tmp_path / "parts", resume=True, listener=Listening())
+    listener = Listening()
+    resumed, _ = run(tmp_path / "parts", resume=True, listener=listener)
     assert same(whole, resumed)
-    assert any(newest.name in message and "passed over" in message for message in messages)
+    assert listener.messages[0].startswith(f"{newest.name} was passed over")
 
 
 def test_loop_refuses_to_resume_another_run_or_nothing(tmp_path: Path) -> None:
@@ -90,16 +95,80 @@ def test_loop_refuses_to_resume_another_run_or_nothing(tmp_path: Path) -> None:
         train(classifier(), Classification(), dataset(), SETTINGS, folder=tmp_path, fingerprint="other", resume=True)
 
 
-def test_loop_keeps_two_checkpoints_and_survives_leftovers_of_a_killed_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_loop_keeps_the_newest_checkpoints_and_clears_up_after_killed_writes(tmp_path: Path, keep: int) -> None:
+    settings = SETTINGS.model_copy(update={"keep_newest": keep})
+    whole, _ = run(tmp_path / "whole", settings)
     with pytest.raises(InterruptedRunError):
-        run(tmp_path, listener=StopAt(8))
-    checkpoints = tmp_path / "checkpoints"
-    assert len(list(checkpoints.iterdir())) == 2
-    leftover = checkpoints / ".step-00000009.abc.partial"
-    leftover.mkdir()
-    (leftover / "state.safetensors").write_bytes(b"half")
-    run(tmp_path, resume=True)
-    assert not leftover.exists()
+        run(tmp_path / "parts", settings, listener=StopAt(8))
+    checkpoints = tmp_path / "parts" / "checkpoints"
+    newest = checkpoints / "step-00000008"
+    assert sorted(checkpoints.iterdir()) == [newest.with_name(f"step-{step:08d}") for step in range(9 - keep, 9)]
+    half = checkpoints / ".step-00000009.abcdefgh.partial"  # as `write_folder` names them
+    half.mkdir()
+    (half / "state.safetensors").write_bytes(b"half")
+    aside = checkpoints / ".step-00000008.abcdefgh.replaced"  # killed between the two renames of an overwrite
+    aside.mkdir()
+    newest.rename(aside / newest.name)
+    listener = Listening()
+    resumed, _ = run(tmp_path / "parts", settings, resume=True, listener=listener)
+    assert "resumed at update 8" in listener.messages[0]
+    assert not list(checkpoints.glob(".*"))
+    assert same(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("state.safetensors", "changed"),
+        ("SHA256SUMS", "changed"),
+        ("SHA256SUMS", "cut"),
+        ("SHA256SUMS", "gone"),
+        ("more", "new"),
+    ],
+)
+def test_loop_a_damaged_checkpoint_never_takes_the_place_of_a_whole_one(tmp_path: Path, name: str, how: str) -> None:
+    whole, _ = run(tmp_path / "whole")
+    settings = SETTINGS.model_copy(update={"keep_newest": 2})
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "parts", settings, listener=StopAt(9))
+    checkpoints = tmp_path / "parts" / "checkpoints"
+    file = checkpoints / "step-00000009" / name
+    if how == "gone":
+        file.unlink()
+    else:
+        held = file.read_bytes() if file.exists() else b""
+        file.write_bytes({"changed": bytes([255]) + held[1:], "cut": b"", "new": b"not ours"}[how])
+
+    class Dying(Listening):
+        """As a process that is killed after its next update."""
+
+        def on_step(self, step: int, total: int, loss: float, rate: float, tokens_per_second: float) -> None:
+            raise ConnectionError
+
+    listener = Dying()
+    one = settings.model_copy(update={"keep_newest": 1})
+    with pytest.raises(ConnectionError):
+        run(tmp_path / "parts", one, resume=True, listener=listener)
+    assert listener.messages[0].startswith("step-00000009 was passed over")
+    assert [path.name for path in checkpoints.iterdir()] == ["step-00000008"]
+    again = Listening()
+    resumed, result = run(tmp_path / "parts", one, resume=True, listener=again)
+    assert again.messages == [f"resumed at update 8 of {result.steps}"]
+    assert same(whole, resumed)
+
+
+def test_loop_writes_the_model_down_after_every_so_many_updates(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"schedule": "constant", "warmup": 0.0, "keep_every": 5})
+    model, kept = classifier(dropout=0.1), {}
+
+    def keep(so_far: TrainingResult) -> None:
+        kept[so_far.steps] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    _, result = run(tmp_path, settings, model=model, keep=keep)
+    assert list(kept) == list(range(5, result.steps + 1, 5))
+    short, _ = run(tmp_path / "short", settings.model_copy(update={"updates": 5}))
+    assert all(torch.equal(tensor, kept[5][name]) for name, tensor in short.state_dict().items())
 
 
 class Poisoned(Classification):
@@ -232,3 +301,29 @@ def test_loop_with_growing_updates_resumes_bit_for_bit(tmp_path: Path) -> None:
         run(tmp_path / "parts", settings, listener=StopAt(5))
     resumed, _ = run(tmp_path / "parts", settings, resume=True)
     assert same(whole, resumed)
+
+
+def test_an_evaluation_that_a_checkpoint_does_not_know_of_is_recorded_once(tmp_path: Path) -> None:
+    """Stopped while it was measured, then killed right after the measurement that the resumed run made."""
+    settings = SETTINGS.model_copy(update={"checkpoint_minutes": 1e9})
+    step = len(_plan(dataset(), settings, 0))  # the end of the first epoch
+
+    def scores(model: torch.nn.Module, stop: object) -> dict[str, float]:
+        return {"loss": 1.0, "score": -1.0}
+
+    def stopped(model: torch.nn.Module, stop: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    class Killed(SilentListener):
+        def on_step(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    whole, _ = run(tmp_path / "whole", settings, evaluate=scores)
+    with pytest.raises(InterruptedRunError, match=f"update {step} of"):
+        run(tmp_path / "parts", settings, evaluate=stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", settings, evaluate=scores, resume=True, listener=Killed())
+    resumed, _ = run(tmp_path / "parts", settings, evaluate=scores, resume=True)
+    assert same(whole, resumed)
+    lines = [(tmp_path / kind / "metrics.jsonl").read_text() for kind in ("whole", "parts")]
+    assert lines[0] == lines[1]

@@ -60,6 +60,34 @@ fathom {made_by.version}; everything else is in made_by.json. `{SEEN_NOTE}` hold
 """
 
 
+def step_card(name: str, model: Model, about: About, made_by: MadeBy) -> str:
+    """The card of a model that a run kept on its way: how far the run was, and what was measured just then, if anything."""
+    family = family_of(model.config, about.task)
+    header = {"library_name": "fathom-lm" if family is NATIVE else "transformers", "tags": ["fathom"]}
+    measured = [made_by.metrics[part] for part in ("dev", "held_out") if part in made_by.metrics]
+    figures = ", ".join(
+        f"{key.replace('_', ' ')} {value:.4f}" for scores in measured for key, value in scores.items() if key != "step"
+    )
+    return f"""---
+{yaml.safe_dump(header, sort_keys=True).strip()}
+---
+
+# {name}
+
+A model on its way: as it was after {made_by.metrics["steps"]:,} updates, kept to see how a run goes. It is not the one that the
+run chose, and its confidence is not calibrated.
+
+- {f"Measured then: {figures}." if figures else "Not measured then."}
+- {made_by.metrics["tokens"]:,} tokens seen in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.
+
+## How it was made
+
+    {made_by.command}
+
+fathom {made_by.version}; everything else is in made_by.json.
+"""
+
+
 SEEN_NOTE = "seen_texts.safetensors"
 
 

@@ -72,9 +72,10 @@ def finetune(
         },
     }
     from fathom.cli.progress import TrainingProgress
+    from fathom.training import joined
 
     settings = read_settings(FinetuneSettings, recipe, flags, assign or ())
-    with TrainingProgress(quiet=json) as progress:
+    with joined() as ranks, TrainingProgress(quiet=json) as progress:
         result = run(
             settings,
             output,
@@ -83,7 +84,10 @@ def finetune(
             overwrite=overwrite,
             listener=progress,
             tensorboard=tensorboard,
+            ranks=ranks,
         )
+    if not ranks.is_first:
+        return
     metrics = result.made_by.metrics
     dev = f"{percent(metrics['dev']['accuracy'], 2)} right on the {metrics['facts']['dev_rows']:,} texts of the dev part"
     text_result = (

@@ -32,6 +32,14 @@ def limits(
         str | None, typer.Option(help="Labelled texts for a bag of words to compare with; what is measured on is left out.")
     ] = None,
     train_split: Annotated[str | None, typer.Option(help="Which part of them. [default: train, where there is one]")] = None,
+    near: Annotated[str | None, typer.Option(help="Texts of a near kind that the model is not for.")] = None,
+    near_split: Annotated[str | None, typer.Option(help="Which part of them.")] = None,
+    far: Annotated[str | None, typer.Option(help="Texts of a far kind that the model is not for.")] = None,
+    far_split: Annotated[str | None, typer.Option(help="Which part of them.")] = None,
+    compare_data: Annotated[
+        str | None, typer.Option(help="Texts of another time or place: have they drifted from the data?")
+    ] = None,
+    compare_split: Annotated[str | None, typer.Option(help="Which part of them.")] = None,
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="The labels by column of its answers, where the model does not say.")
     ] = None,
@@ -40,6 +48,9 @@ def limits(
     budget: Annotated[int | None, typer.Option(min=100, help="The most texts that the model is asked for.")] = None,
     target: Annotated[float, typer.Option(help="The share of right answers that the policy is to promise.")] = 0.95,
     confidence: Annotated[float, typer.Option(help="With which confidence it promises them.")] = 0.95,
+    watts: Annotated[
+        float | None, typer.Option(help="What the machine draws under load, to estimate the energy of an answer from.")
+    ] = None,
     language: Annotated[
         str | None, typer.Option(metavar="en|zh", help="Of the texts and of the page. [default: that of the texts]")
     ] = None,
@@ -91,6 +102,12 @@ def limits(
             labels=None if labels is None else [part.strip() for part in labels.split(",")],
             train=train,
             train_split=train_split,
+            near=near,
+            near_split=near_split,
+            far=far,
+            far_split=far_split,
+            compare_data=compare_data,
+            compare_split=compare_split,
             device=device,
             on_message=say,
             on_answers=on_answers,
@@ -99,6 +116,7 @@ def limits(
             budget=budget,
             target=target,
             confidence=confidence,
+            watts=watts,
             language=language,
             examples=not no_examples,
             seed=seed,
@@ -146,4 +164,6 @@ def _row(measure: Measure) -> list[str]:
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f} %"
+    if unit in ("FLOPs", "bytes"):
+        return f"{value:.4g}" if unit == "FLOPs" else f"{value / 2**20:,.0f} MiB"
     return f"{value:+.1f}" if unit == "points" else f"{value:.4f}"

@@ -8,7 +8,6 @@ To add a verb, write `fathom/cli/VERB.py` with a function `VERB` and add a line 
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -21,7 +20,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from fathom.errors import FathomError, MachineError, explain
+from fathom.errors import FathomError, MachineError, ToldElsewhereError, explain
 
 VERBS = {
     "quickstart": "the whole way on a small real data set and a small real model, offline, in minutes",
@@ -91,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         code, message = explain_error(error)
-        _tell(message)
+        if not isinstance(error, ToldElsewhereError):
+            _tell(message)
     else:
         code = 0
     finally:
@@ -108,9 +108,10 @@ def explain_error(error: BaseException) -> tuple[int, str]:
             "memory ran out",
             do="close other programs, or choose smaller batches, shorter texts (--max-length) or a smaller model",
         )
-    if (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS) or "No space left on device" in str(error):
+    from fathom.folders import machine_reason
+
+    if (reason := machine_reason(error)) is not None:
         where = getattr(error, "filename", None) or "a file"
-        reason = getattr(error, "strerror", None) or "No space left on device"
         return MachineError.exit_code, explain(
             f"{where} cannot be used: {reason}", do="free some space, check the permissions, or choose another place"
         )
@@ -120,9 +121,6 @@ def explain_error(error: BaseException) -> tuple[int, str]:
         expected="this is a bug in fathom: an error that it should have explained",
         do="run again with --debug and report what it prints",
     )
-
-
-_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -94,11 +94,11 @@ def _answers(
     if question is not None and task != "span":
         raise SettingsError(f"--question was given to a model for the task {task!r}", expected="one that finds answers")
     if task not in ("token", "span", "masked", "pretraining"):
-        for prediction in predictor.stream(examples, chunk=chunk):
-            if guarded is None:
+        if guarded is None:
+            for prediction in predictor.stream(examples, chunk=chunk):
                 yield _as_dict(prediction), _as_text(prediction)
-            else:
-                decision = guarded.decide(prediction)
+        else:
+            for prediction, decision in guarded.stream(examples, chunk=chunk):
                 yield _as_dict(prediction) | _decided(decision), _decided_text(prediction, decision)
         return
     while batch := list(islice(examples, chunk)):

@@ -51,11 +51,14 @@ def pretrain(
     Example: fathom pretrain reviews.csv --text review --output runs/base
 
     Example: fathom pretrain imdb --split unsup --model minilm --against imdb --output runs/minilm-imdb
+
+    Several processes: torchrun --nproc-per-node 2 -m fathom pretrain … --set training.accumulate=2
     """
     from fathom.cli.progress import TrainingProgress
     from fathom.pipeline.base_model_page import next_commands
     from fathom.pipeline.pretrain import pretrain as run
     from fathom.pipeline.settings import PretrainSettings, read_settings
+    from fathom.training import joined
 
     flags = {
         "data": data,
@@ -79,10 +82,19 @@ def pretrain(
         },
     }
     settings = read_settings(PretrainSettings, recipe, flags, assign or ())
-    with TrainingProgress(quiet=json, describe=_described) as progress:
+    with joined() as ranks, TrainingProgress(quiet=json, describe=_described) as progress:
         result = run(
-            settings, output, device=device, resume=resume, overwrite=overwrite, listener=progress, processes=processes
+            settings,
+            output,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            listener=progress,
+            processes=processes,
+            ranks=ranks,
         )
+    if not ranks.is_first:
+        return
     metrics = result.made_by.metrics
     emit(
         {

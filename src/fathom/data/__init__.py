@@ -13,7 +13,7 @@ from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
 from fathom.data.curriculum import Stage, StagedRows
-from fathom.data.duplicates import Duplicates, SharedPassages, find_duplicates, find_shared_passages
+from fathom.data.duplicates import Duplicates, SharedPassages, find_duplicates, find_shared_passages, passage_shares
 from fathom.data.examples import Columns, Example
 from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
@@ -56,6 +56,7 @@ __all__ = [
     "open_file",
     "overlap",
     "padding_share",
+    "passage_shares",
     "plan_batches",
     "random_padding_share",
     "splits_of",

@@ -119,11 +119,9 @@ def verify_shard(folder: Path, sealed: str | None) -> None:
         ModelFolderError: the shard is missing or damaged.
     """
     try:
-        if not (folder / MANIFEST).is_file():
-            raise ModelFolderError(f"{folder / MANIFEST} is missing")
+        verify_folder(folder, strict=True)
         if sealed is not None and seal(folder) != sealed:
             raise ModelFolderError(f"{folder / MANIFEST} has changed since it was written")
-        verify_folder(folder)
     except ModelFolderError as error:
         raise ModelFolderError(
             f"{folder} is damaged: {str(error).splitlines()[0]}",
@@ -205,9 +203,13 @@ class Corpus:
             raise DataError(
                 f"{self.folder} has no {part} documents: {len(self):,} in all, {share:.2%} to be held out",
                 expected="at least one",
-                do="hand in more documents (one a row), or change the share that is held out",
+                do="hand in more documents (one a row; copies count as one), or change the share that is held out",
             )
         return numbers
+
+    def count(self, token_id: int) -> int:
+        """How often a token stands in all documents."""
+        return sum(int(np.count_nonzero(shard.tokens == token_id)) for shard in self._shards)
 
     def tokens(self, document: int, start: int = 0, end: int | None = None) -> np.ndarray:
         """(tokens,) ids of a document, or of a part of it."""

@@ -13,7 +13,6 @@ import hashlib
 import io
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 from collections import deque
@@ -44,7 +43,7 @@ from fathom.data.examples import Example
 from fathom.data.sources import Source
 from fathom.data.splits import assign_parts, text_digest
 from fathom.errors import DataError, FathomError, MachineError
-from fathom.folders import machine_errors, write_folder, write_text_atomically
+from fathom.folders import clear_leftovers, machine_errors, write_folder, write_text_atomically
 from fathom.text import Tokenizer, split_sentences
 from fathom.text.splitting import Span, make_splitter
 from fathom.text.tokenizer import whole_text
@@ -100,6 +99,8 @@ def build_corpus(
 
 def _begin(output: Path, manifest: Manifest, tokenizer: Tokenizer) -> dict[str, str]:
     """Makes the folder, or takes up the one that is there; the seals that are known of an earlier build."""
+    with machine_errors(output):
+        clear_leftovers(output)  # of a build that was killed
     if not (output / CORPUS).is_file():
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise FathomError(
@@ -117,9 +118,6 @@ def _begin(output: Path, manifest: Manifest, tokenizer: Tokenizer) -> dict[str, 
             expected="the same, to go on with it",
             do="take the earlier ones, or build in another folder",
         )
-    with machine_errors(output):
-        for left in output.glob(".*.partial"):  # of a build that was killed
-            shutil.rmtree(left)
     return known.seals
 
 

@@ -121,6 +121,18 @@ def find_duplicates(documents: Iterable[Example], *, similarity: float = 0.8, se
     )
 
 
+def passage_shares(documents: Iterable[Example], evaluation: Sequence[Example]) -> np.ndarray:
+    """(n,) for each evaluation text the share of its passages that stand in a document; 1 for a text that stands in one whole.
+
+    Args:
+        documents: read once.
+        evaluation: n.
+    """
+    found = _find_passages(documents, evaluation)
+    shares: np.ndarray = found.hits() / np.maximum(1, found.lengths)
+    return shares
+
+
 def find_shared_passages(documents: Iterable[Example], evaluation: Iterable[Example], *, examples: int = 5) -> SharedPassages:
     """Looks for the passages of evaluation texts (and their pairs) in documents.
 
@@ -133,6 +145,48 @@ def find_shared_passages(documents: Iterable[Example], evaluation: Iterable[Exam
         DataError: evaluation texts that can be read only once.
     """
     _require_again(evaluation)
+    found = _find_passages(documents, evaluation)
+    lengths, hits = found.lengths, found.hits()
+    firsts = np.cumsum(lengths) - lengths
+    shown = []
+    wanted = np.flatnonzero(hits)[:examples]
+    texts = _texts(evaluation, set(wanted.tolist()))
+    for row in wanted.tolist():
+        documents_of = found.found_in[found.which[firsts[row] : firsts[row] + lengths[row]]]
+        place = int(np.flatnonzero(documents_of >= 0)[0])
+        passage = _split(texts[row])[place : place + PASSAGE]
+        shown.append({"row": row, "document_row": int(documents_of[place]), "passage": " ".join(passage)})
+    touched = int((hits > 0).sum())
+    return SharedPassages(
+        documents=found.documents,
+        texts=len(lengths),
+        touched=touched,
+        mostly=int(((hits > 0) & (2 * hits >= lengths)).sum()),
+        wholly=int(((hits > 0) & (hits == lengths)).sum()),
+        touched_share=round(touched / len(lengths), 6) if len(lengths) else 0.0,
+        passages=len(found.found_in),
+        passages_found=int((found.found_in >= 0).sum()),
+        examples=shown,
+    )
+
+
+@dataclass(frozen=True)
+class _Passages:
+    """The passages of evaluation texts, and where they stand."""
+
+    documents: int
+    lengths: np.ndarray  # (texts,) passages of each
+    which: np.ndarray  # (passages of all texts, one text after the other) number among the different ones
+    found_in: np.ndarray  # (different passages,) the first document that holds it, −1: none
+
+    def hits(self) -> np.ndarray:
+        """(texts,) how many of the passages of each stand in a document."""
+        text_of = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        weights = self.found_in[self.which] >= 0
+        return np.bincount(text_of, weights=weights, minlength=len(self.lengths)).astype(np.int64)
+
+
+def _find_passages(documents: Iterable[Example], evaluation: Iterable[Example]) -> _Passages:
     words = _Words()
     held: list[np.ndarray] = []
     sizes: set[int] = set()  # of the passages
@@ -155,30 +209,7 @@ def find_shared_passages(documents: Iterable[Example], evaluation: Iterable[Exam
                     numbers.append(np.full(len(runs[-1]), rows))
             rows += 1
         _look_up(known, _joined(runs), _joined(numbers), found_in)
-    text_of = np.repeat(np.arange(len(lengths)), lengths)
-    hit = found_in[which] >= 0
-    hits = np.bincount(text_of, weights=hit, minlength=len(lengths)).astype(np.int64)
-    firsts = np.cumsum(lengths) - lengths
-    shown = []
-    wanted = np.flatnonzero(hits)[:examples]
-    texts = _texts(evaluation, set(wanted.tolist()))
-    for row in wanted.tolist():
-        place = int(np.flatnonzero(hit[firsts[row] : firsts[row] + lengths[row]])[0])
-        passage = _split(texts[row])[place : place + PASSAGE]
-        document = int(found_in[which[firsts[row] + place]])
-        shown.append({"row": row, "document_row": document, "passage": " ".join(passage)})
-    touched = int((hits > 0).sum())
-    return SharedPassages(
-        documents=rows,
-        texts=len(lengths),
-        touched=touched,
-        mostly=int(((hits > 0) & (2 * hits >= lengths)).sum()),
-        wholly=int(((hits > 0) & (hits == lengths)).sum()),
-        touched_share=round(touched / len(lengths), 6) if len(lengths) else 0.0,
-        passages=len(known),
-        passages_found=int((found_in >= 0).sum()),
-        examples=shown,
-    )
+    return _Passages(rows, lengths, which, found_in)
 
 
 # --- words and runs of words as numbers ---

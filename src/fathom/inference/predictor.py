@@ -231,7 +231,7 @@ class Predictor:
             DataError: something that is not a string.
         """
         probabilities, unread = self._answer(texts, pairs)
-        return [self._prediction(text, row, int(left)) for text, row, left in zip(texts, probabilities, unread, strict=True)]
+        return [self.prediction(text, row, int(left)) for text, row, left in zip(texts, probabilities, unread, strict=True)]
 
     def stream(self, examples: Iterable[Example], *, chunk: int = 1024) -> Iterator[Prediction]:
         """Answers in the order of `examples`, `chunk` at a time, so that memory does not grow with their number."""
@@ -270,7 +270,8 @@ class Predictor:
         assert logits is not None  # only a stop gives None, and none is asked for here
         return text_probabilities(logits, dataset.example_of, self.about.temperature), dataset.dropped
 
-    def _prediction(self, text: str, probabilities: np.ndarray, unread: int) -> Prediction:
+    def prediction(self, text: str, probabilities: np.ndarray, unread: int) -> Prediction:
+        """An answer from the (K,) probabilities of a text."""
         best = int(probabilities.argmax())
         scores = {label: float(value) for label, value in zip(self.labels, probabilities, strict=True)}
         return Prediction(text, self.labels[best], float(probabilities[best]), scores, unread)

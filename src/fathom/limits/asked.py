@@ -19,7 +19,7 @@ import numpy as np
 
 from fathom.errors import FathomError, PredictorError
 from fathom.folders import machine_errors
-from fathom.limits.classifier import Classifier, TryAgainError
+from fathom.limits.classifier import Classifier, Lengths, States, TryAgainError
 
 SUM_TOLERANCE = 1e-3  # rows that sum to 1 within this are scaled to sum to 1; half precision is that inexact
 LONGEST_WAIT = 60.0  # seconds before a call is tried again, whatever a server asks for
@@ -73,6 +73,7 @@ class Asked:
         self.on_answers = on_answers or (lambda count: None)
         self._retries, self._pause = retries, pause
         self._answers: dict[bytes, np.ndarray] = {}
+        self._states: dict[bytes, tuple[np.ndarray, np.ndarray, int, int]] = {}  # logits, embedding, tokens, unread
         self._earlier: set[bytes] = set()
         self._cache = cache
         if cache is not None:
@@ -107,9 +108,7 @@ class Asked:
         keys = [_key(text) for text in texts]
         fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._answers}
         if self.left is not None and len(fresh) > self.left:
-            raise BudgetSpentError(
-                f"{len(fresh):,} more answers are needed, and {self.left:,} calls are left of {self.budget:,}"
-            )
+            raise _spent(len(fresh), self.left, self.budget)
         if earlier := self._earlier.intersection(keys):
             self._earlier -= earlier
             self.cost.from_cache += len(earlier)
@@ -122,6 +121,75 @@ class Asked:
         for row, key in enumerate(keys):
             result[row] = self._answers[key]
         return result
+
+    def states(self, texts: Sequence[str]) -> States:
+        """What is inside the model at each text, with its answers; remembered for as long as this process runs.
+
+        Raises:
+            NotMeasurableError: the door gives no embeddings.
+            BudgetSpentError: more new texts than calls are left; nothing of this was asked.
+            PredictorError: an answer is none.
+        """
+        keys = [_key(text) for text in texts]
+        fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._states}
+        if self.left is not None and len(fresh) > self.left:
+            raise _spent(len(fresh), self.left, self.budget)
+        for part in _batches(list(fresh.items()), self.classifier.batch):
+            some = [text for _, text in part]
+            started = time.monotonic()
+            found = self.classifier.states(some)
+            self.cost.seconds += time.monotonic() - started
+            self.cost.calls += len(some)
+            answers = _checked(found.probabilities, some, self.classifier)
+            new = [row for row, (key, _) in enumerate(part) if key not in self._answers]
+            self._keep([part[row][0] for row in new], answers[new])
+            self._earlier -= {key for key, _ in part}
+            self.on_answers(len(new))
+            for row, (key, _) in enumerate(part):
+                lengths = found.lengths
+                self._states[key] = (
+                    found.logits[row],
+                    found.embeddings[row],
+                    int(lengths.tokens[row]),
+                    int(lengths.unread[row]),
+                )
+        rows = [self._states[key] for key in keys]
+        return States(
+            probabilities=self.probabilities(texts),
+            logits=np.array([row[0] for row in rows]),
+            embeddings=np.array([row[1] for row in rows]),
+            lengths=Lengths(np.array([row[2] for row in rows]), np.array([row[3] for row in rows])),
+        )
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, K) float64 before softmax and temperature; counted, and remembered where they come with embeddings.
+
+        Raises:
+            NotMeasurableError: not through this door.
+            BudgetSpentError: more texts than calls are left.
+        """
+        if "embeddings" in self.classifier.capabilities:
+            return self.states(texts).logits
+        if self.left is not None and len(texts) > self.left:
+            raise _spent(len(texts), self.left, self.budget)
+        started = time.monotonic()
+        found = [self.classifier.logits(texts[start : start + 256]) for start in range(0, len(texts), 256)]
+        self.cost.seconds += time.monotonic() - started
+        self.cost.calls += len(texts)
+        return np.concatenate(found) if found else np.zeros((0, len(self.labels)))
+
+    def seconds_of(self, texts: Sequence[str]) -> float:
+        """How long one call for all of these texts takes, past the cache; counted, and its answers are checked.
+
+        Raises:
+            BudgetSpentError: more texts than calls are left.
+            PredictorError: it raised at every try, or an answer is none.
+        """
+        if self.left is not None and len(texts) > self.left:
+            raise _spent(len(texts), self.left, self.budget)
+        before = self.cost.seconds
+        self._ask(list(texts))
+        return self.cost.seconds - before
 
     def check_twice(self, texts: Sequence[str]) -> float:
         """Asks a few texts again, one by one, past the cache; returns the largest difference of a probability.
@@ -216,6 +284,10 @@ class Asked:
                     file.truncate(whole)
             else:
                 cache.write_text(json.dumps(head) + "\n", encoding="ascii")
+
+
+def _spent(needed: int, left: int, budget: int | None) -> BudgetSpentError:
+    return BudgetSpentError(f"{needed:,} more answers are needed, and {left:,} calls are left of {budget:,}")
 
 
 def _key(text: str) -> bytes:

@@ -40,6 +40,16 @@ class Lengths:
     unread: np.ndarray  # (n,) integers
 
 
+@dataclass(frozen=True)
+class States:
+    """One pass through a model, with what is inside of it."""
+
+    probabilities: np.ndarray  # (n, K) float64, as `Classifier.probabilities` gives them
+    logits: np.ndarray  # (n, K) float64
+    embeddings: np.ndarray  # (n, width) float32
+    lengths: Lengths
+
+
 class Classifier(ABC):
     """One classifier under audit.
 
@@ -83,6 +93,14 @@ class Classifier(ABC):
 
     def embeddings(self, texts: Sequence[str]) -> np.ndarray:
         """(n, width) float32: what the classifying head reads.
+
+        Raises:
+            NotMeasurableError: not through this door.
+        """
+        raise self._cannot("embeddings")
+
+    def states(self, texts: Sequence[str]) -> States:
+        """Probabilities, logits, embeddings and lengths in one pass.
 
         Raises:
             NotMeasurableError: not through this door.

@@ -15,16 +15,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from fathom.data import Example, assign_parts, text_digest
+from fathom.data import Example, assign_parts, passage_shares, text_digest
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.policy import Policy
+from fathom.limits.policy import Gates, Policy, Reason
 from fathom.limits.record import Measure, WorstExample
 from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, wilson
 
@@ -51,6 +51,26 @@ class Labelled:
         return Labelled([self.texts[row] for row in places], self.truth[places], groups)
 
 
+class Seen(Protocol):
+    """Texts that a classifier was trained on, such as their digests."""
+
+    def __contains__(self, example: Example) -> bool:
+        """Whether it was."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Texts that were named beside those that are measured on: of a kind near to them, of a far one, of another time."""
+
+    name: str
+    texts: list[str]
+    truth: np.ndarray | None  # (n,) class numbers; None: not all of them have a label, or one that the classifier knows
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
 @dataclass(frozen=True)
 class Context:
     """One audit, as a measure sees it."""
@@ -64,6 +84,14 @@ class Context:
     quick: bool = False
     seed: int = 0
     sampled: list[str] = field(default_factory=list)  # what was drawn instead of measured whole, in words
+    rows: list[Example] = field(default_factory=list)  # all of the data, before anything was left out or drawn
+    training_rows: list[Example] | None = None  # the named training texts, with those that are also in the data
+    seen: Seen | None = None  # what the classifier says it was trained on; None: it does not say
+    near: Beside | None = None
+    far: Beside | None = None
+    compared: Beside | None = None
+    watts: float | None = None  # what the machine draws under load
+    _known: dict[str, float] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -88,6 +116,34 @@ class Context:
             return self.report
         self.sampled.append(f"{name}: {limit:,} of {len(self.report):,} texts of the report split")
         return self.report.take(np.sort(self.generator(name).choice(len(self.report), size=limit, replace=False)))
+
+    def stops(self, texts: Sequence[str]) -> list[list[Reason]]:
+        """What of the policy stops each text, whatever its answer.
+
+        Raises:
+            BudgetSpentError: it needs to ask more than is left.
+        """
+        return stops(self.asked, self.policy.gates, texts)
+
+    def known(self, texts: Sequence[str]) -> np.ndarray | None:
+        """(n,) shares of each text that stand in the training data: 1 for a copy, else the share of its runs of 13 words.
+
+        None: no training data were named, and the classifier does not say what it was trained on. Where it says so without
+        naming the texts, only copies are found.
+        """
+        if self.training_rows is None and self.seen is None:
+            return None
+        found = np.zeros(len(texts))
+        if self.training_rows is not None:
+            if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
+                own = {text_digest(example) for example in self.training_rows}
+                shares = passage_shares(self.training_rows, [Example(text) for text in new])
+                copies = [text_digest(Example(text)) in own for text in new]
+                self._known.update(zip(new, np.maximum(shares, copies).tolist(), strict=True))
+            found = np.array([self._known[text] for text in texts])
+        if self.seen is not None:
+            found[[Example(text) in self.seen for text in texts]] = 1.0
+        return found
 
     @cached_property
     def baseline(self) -> Baseline:
@@ -151,6 +207,19 @@ class Measuring:
     run: Callable[[Context], list[Measure]]
     calls: Callable[[Context], int] = lambda context: 0  # texts that it asks beside the report split, about: for the time left
     needs_unseen: bool = True  # False: true also of texts that the classifier was trained on, so never "contaminated"
+
+
+def stops(asked: Asked, gates: Gates, texts: Sequence[str]) -> list[list[Reason]]:
+    """`Gates.stops` with what the gates need, asked of the classifier.
+
+    Raises:
+        BudgetSpentError: more is needed than calls are left.
+    """
+    if gates.likeness is not None:
+        states = asked.states(texts)
+        return gates.stops(texts, unread=states.lengths.unread, embeddings=states.embeddings)
+    unread = None if gates.most_unread is None else asked.classifier.lengths(texts).unread
+    return gates.stops(texts, unread=unread)
 
 
 def shortened(text: str) -> str:

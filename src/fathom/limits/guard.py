@@ -6,13 +6,15 @@ prediction, decision = guarded.predict(["A joy from start to finish."])[0]
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from fathom.checkpoint import resolve_model
-from fathom.errors import ModelFolderError
+from fathom.data import Example
+from fathom.errors import DataError, ModelFolderError
 from fathom.inference import Prediction, Predictor
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.policy import Decision, Policy, decide
@@ -46,6 +48,7 @@ class Guarded:
         if limits.policy is None:
             raise ModelFolderError("the record holds no policy: its audit ended early", do="repeat the audit")
         self.predictor = predictor
+        self._classifier = classifier
         self.policy: Policy = limits.policy
 
     @classmethod
@@ -65,10 +68,40 @@ class Guarded:
         return cls(Predictor.load(spec, device=device), limits, folder=folder)
 
     def predict(self, texts: Sequence[str]) -> list[tuple[Prediction, Decision]]:
-        """One answer a text, in their order; `Prediction.confidence` is the model's own, `Decision.confidence` the policy's."""
-        return [(prediction, self.decide(prediction)) for prediction in self.predictor.predict(texts)]
+        """One answer a text, in their order; `Prediction.confidence` is the model's own, `Decision.confidence` the policy's.
 
-    def decide(self, prediction: Prediction) -> Decision:
-        """What is done with one answer."""
-        probabilities = np.array([prediction.scores[label] for label in self.predictor.labels])
-        return decide(self.policy, self.predictor.labels, probabilities, unread=prediction.unread)
+        Raises:
+            DataError: something that is not a string.
+        """
+        predictions = self.predictor.predict(texts) if self.policy.gates.likeness is None else None
+        embeddings = None
+        if predictions is None:
+            for number, text in enumerate(texts):
+                if not isinstance(text, str):
+                    raise DataError(f"text {number} is {text!r}", expected="a string")
+            if not texts:
+                return []
+            states = self._classifier.states(texts)
+            embeddings = states.embeddings
+            rows = zip(texts, states.probabilities, states.lengths.unread, strict=True)
+            predictions = [self.predictor.prediction(text, row, int(unread)) for text, row, unread in rows]
+        stops = self.policy.gates.stops(
+            texts, unread=np.array([prediction.unread for prediction in predictions]), embeddings=embeddings
+        )
+        labels = self.predictor.labels
+        return [
+            (found, decide(self.policy, labels, np.array([found.scores[label] for label in labels]), why))
+            for found, why in zip(predictions, stops, strict=True)
+        ]
+
+    def stream(self, examples: Iterable[Example], *, chunk: int = 1024) -> Iterator[tuple[Prediction, Decision]]:
+        """Answers in the order of `examples`, `chunk` at a time, so that memory does not grow with their number.
+
+        Raises:
+            DataError: a pair of texts; policies are fitted on single texts.
+        """
+        rows = iter(examples)
+        while batch := list(islice(rows, chunk)):
+            if any(example.pair is not None for example in batch):
+                raise DataError("a policy was asked about pairs of texts", expected="single texts, as it was fitted on")
+            yield from self.predict([example.text for example in batch])

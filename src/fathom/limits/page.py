@@ -224,8 +224,9 @@ def _rates(measure: Measure, rates: Sequence[Rate], language: Language, *, sort:
     unit: str = measure.unit
     assert measure.value is not None
     same = min(values) - 1e-9 <= measure.value <= max(values) + 1e-9
-    if not same:
-        unit = "share" if all(0 <= value <= 1 for value in values) else unit
+    small = all(-1 <= value <= 1 for value in values)
+    if small and (not same or unit == "points"):
+        same, unit = False, "share"
     floor = measure.floor.value if measure.floor is not None and same else None
     ends = [end for rate in rates for end in (rate.value, *(rate.interval or ()))]
     scale = Scale.around([*ends, *([] if floor is None else [floor])], unit)
@@ -374,9 +375,13 @@ def _policy(record: Limits, language: Language) -> dict[str, Any] | None:
         sets = say("sets-void", n=f"{conformal.n:,}")
     found["facts"].append((say("sets"), sets))
     found["facts"].append((say("temperature"), say("temperature-what", value=f"{policy.temperature:.3f}")))
-    if policy.most_unread is not None:
-        unread = say("unread-what", n=f"{policy.most_unread:,}") if policy.most_unread else say("unread-any")
+    gates = policy.gates
+    if gates.most_unread is not None:
+        unread = say("unread-what", n=f"{gates.most_unread:,}") if gates.most_unread else say("unread-any")
         found["facts"].append((say("unread"), unread))
+    for name, gate in (("writing", gates.writing), ("likeness", gates.likeness)):
+        if gate is not None:
+            found["facts"].append((say(name), say(f"{name}-what", share=percent(gate.false_alarms, 0), n=f"{gate.n:,}")))
     return found
 
 

@@ -1,10 +1,13 @@
 """When a classifier may answer: fitted on texts that measured nothing else, written into limits.json, obeyed by `predict`.
 
-    policy = fit_policy(…)                           # temperature, threshold with its bound, conformal sets
-    decide(policy, labels, probabilities, unread=0)  # answer, warn or abstain, and which limit said so
+    gates = fit_gates(…)                        # what stops a text whatever its answer: length, language, unlikeness
+    policy = fit_policy(…, gates=gates)         # temperature, threshold with its bound, conformal sets
+    decide(policy, labels, probabilities, […])  # answer, warn or abstain, and which limit said so
 
 The threshold is on the confidence as the classifier gives it. The temperature only changes what is shown: it is fitted on
-the same labels, and a threshold behind it would no longer have the bound that it claims.
+the same labels, and a threshold behind it would no longer have the bound that it claims. The gates are fitted on texts of the
+report split, without their labels: so they are fixed before a calibration label is looked at, the threshold is tested on the
+calibration texts that they let through, and its promise is of the answers that are really given.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import bdtrik
 
+from fathom.errors import SettingsError
+from fathom.limits.likeness import FALSE_ALARMS, Likeness, Writing, fit_likeness, fit_writing
 from fathom.limits.statistics import exact_lower_bound, exact_tail, fit_temperature
 
 STEPS = 50  # thresholds that are tested, at most, one after the other
@@ -25,7 +30,7 @@ POWER = 0.8  # with so many labels as are said to be needed, the threshold is fo
 MOST_LABELS = 1_000_000  # more are not asked for
 
 Action = Literal["answer", "warn", "abstain"]
-Reason = Literal["uncertain", "too long", "several labels", "no guarantee"]
+Reason = Literal["too long", "wrong language", "unlike training", "uncertain", "several labels", "no guarantee"]
 
 
 class _Closed(BaseModel):
@@ -64,13 +69,53 @@ class Conformal(_Closed):
     guarantee: str
 
 
+class Gates(_Closed):
+    """What stops a text whatever its answer. None: cannot be told through this door, or with so few texts."""
+
+    most_unread: int | None = Field(default=None, ge=0)  # tokens; a text of which more is unread is too long
+    writing: Writing | None = None
+    likeness: Likeness | None = None
+
+    def stops(
+        self, texts: Sequence[str], *, unread: np.ndarray | None = None, embeddings: np.ndarray | None = None
+    ) -> list[list[Reason]]:
+        """Which gates stop each text.
+
+        Args:
+            unread: (n,) tokens of each text that the classifier did not read.
+            embeddings: (n, width) what its head reads.
+
+        Raises:
+            SettingsError: a gate needs what was not given; a check that is left out would be a promise that is broken.
+        """
+        found: list[list[Reason]] = [[] for _ in texts]
+
+        def close(reason: Reason, stopped: np.ndarray) -> None:
+            for row in np.flatnonzero(stopped):
+                found[row].append(reason)
+
+        for gate, given, what in (
+            (self.most_unread, unread, "how much of each text was not read"),
+            (self.likeness, embeddings, "the embeddings of the texts"),
+        ):
+            if gate is not None and given is None:
+                raise SettingsError(f"the policy cannot be obeyed without {what}", expected="what it was fitted with")
+        if self.most_unread is not None and unread is not None:
+            close("too long", np.asarray(unread) > self.most_unread)
+        if self.writing is not None:
+            close("wrong language", self.writing.strangeness(texts) > self.writing.threshold)
+        if self.likeness is not None and embeddings is not None:
+            close("unlike training", self.likeness.distances(embeddings) > self.likeness.threshold)
+        return found
+
+
 class Policy(_Closed):
     """What `decide` obeys."""
 
     temperature: float = Field(gt=0)  # of the confidence that is shown: p^(1/T), scaled to sum to 1
     threshold: Threshold | NoThreshold
     conformal: Conformal
-    most_unread: int | None = Field(default=None, ge=0)  # tokens; a text with more is too long. None: the door cannot tell
+    gates: Gates = Gates()
 
 
 @dataclass(frozen=True)
@@ -84,6 +129,36 @@ class Decision:
     because: list[Reason]  # the limits that fired
 
 
+def fit_gates(
+    texts: Sequence[str],
+    probabilities: np.ndarray,
+    *,
+    unread: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
+    false_alarms: float = FALSE_ALARMS,
+    seed: int = 0,
+) -> Gates:
+    """Fits what stops a text on texts of the known kind, without their labels and not on the calibration split.
+
+    Args:
+        texts: n.
+        probabilities: (n, K) of their answers.
+        unread: (n,) tokens of each that were not read; None: the door cannot tell.
+        embeddings: (n, width) what the head reads; None: the door cannot tell.
+        false_alarms: share of such texts that each of the two checks may stop.
+        seed: of the draw of the halves that fit and that set the thresholds.
+    """
+    order = np.random.default_rng(seed).permutation(len(texts))
+    likeness = None
+    if embeddings is not None:
+        likeness = fit_likeness(embeddings[order], probabilities.argmax(axis=1)[order], false_alarms=false_alarms)
+    return Gates(
+        most_unread=None if unread is None else int(unread.max()),
+        writing=fit_writing([texts[row] for row in order], false_alarms=false_alarms),
+        likeness=likeness,
+    )
+
+
 def fit_policy(
     probabilities: np.ndarray,
     truth: np.ndarray,
@@ -92,7 +167,8 @@ def fit_policy(
     target: float = 0.95,
     confidence: float = 0.95,
     alpha: float = 0.1,
-    unread: np.ndarray | None = None,
+    gates: Gates | None = None,
+    stopped: np.ndarray | None = None,
 ) -> Policy:
     """Fits everything on the calibration split.
 
@@ -104,16 +180,17 @@ def fit_policy(
         target: share of right answers to promise.
         confidence: with which.
         alpha: share of the conformal sets that may miss.
-        unread: (n,) tokens of each text that were not read.
+        gates: fitted on other texts; None: none.
+        stopped: (n,) booleans, which of the texts they stop: the threshold promises nothing of those.
     """
     top = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     steps = threshold_steps(unlabelled.max(axis=1), len(truth), target=target, confidence=confidence)
     return Policy(
         temperature=fit_temperature(_logits(probabilities), truth),
-        threshold=fit_threshold(top, right, steps, target=target, confidence=confidence),
+        threshold=fit_threshold(top, right, steps, target=target, confidence=confidence, stopped=stopped),
         conformal=fit_conformal(probabilities, truth, alpha=alpha),
-        most_unread=None if unread is None else int(unread.max()),
+        gates=gates or Gates(),
     )
 
 
@@ -131,7 +208,13 @@ def threshold_steps(confidences: np.ndarray, n: int, *, target: float, confidenc
 
 
 def fit_threshold(
-    confidences: np.ndarray, right: np.ndarray, steps: Sequence[float], *, target: float, confidence: float
+    confidences: np.ndarray,
+    right: np.ndarray,
+    steps: Sequence[float],
+    *,
+    target: float,
+    confidence: float,
+    stopped: np.ndarray | None = None,
 ) -> Threshold | NoThreshold:
     """The lowest threshold for which the target is proved, by testing `steps` in order and stopping at the first failure.
 
@@ -144,8 +227,11 @@ def fit_threshold(
         confidences: (n,) as the classifier gives them.
         right: (n,) booleans.
         steps: falling thresholds that no label has decided.
+        stopped: (n,) booleans: texts that get no answer, however confident; decided by no label either. None: none.
     """
     n, found = len(right), None
+    if stopped is not None:
+        confidences = np.where(stopped, -1.0, confidences)
     for step in steps:
         kept = confidences >= step
         count, correct = int(kept.sum()), int(right[kept].sum())
@@ -250,26 +336,24 @@ def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return result
 
 
-def decide(policy: Policy, labels: Sequence[str], probabilities: np.ndarray, *, unread: int = 0) -> Decision:
+def decide(policy: Policy, labels: Sequence[str], probabilities: np.ndarray, stops: Sequence[Reason]) -> Decision:
     """What to do with one text.
 
-    It abstains where the confidence is under the threshold, or where more of the text is unread than of any text that the
-    policy was fitted on. It warns where nothing could be promised, and where several labels remain possible.
+    It abstains where a gate stops the text, or where the confidence is under the threshold. It warns where nothing could be
+    promised, and where several labels remain possible.
 
     Args:
         policy: of this classifier.
         labels: by column.
         probabilities: (K,) as the classifier gives them.
-        unread: tokens of the text that it did not read.
+        stops: what `policy.gates.stops` says of the text.
     """
     row = np.asarray(probabilities, dtype=np.float64)
     order = np.argsort(-row, kind="stable")
     inside = conformal_sets(policy.conformal, row[None])[0]
-    because: list[Reason] = []
+    because: list[Reason] = list(stops)
     if isinstance(policy.threshold, Threshold) and row.max() < policy.threshold.value:
         because.append("uncertain")
-    if policy.most_unread is not None and unread > policy.most_unread:
-        because.append("too long")
     abstains = bool(because)
     if isinstance(policy.threshold, NoThreshold):
         because.append("no guarantee")

@@ -21,7 +21,9 @@ from fathom.limits.statistics import Interval
 LIMITS = "limits.json"
 
 Status = Literal["measured", "not measurable", "skipped for budget", "contaminated"]
-Unit = Literal["share", "points", "nats", "score", "texts", "seconds", "tokens", "correlation", "AUROC"]
+Unit = Literal[
+    "share", "points", "nats", "score", "texts", "seconds", "tokens", "correlation", "AUROC", "FLOPs", "bytes", "joules"
+]
 
 
 class _Closed(BaseModel):

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.fft import dct, idct
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import bdtr, log_softmax
-from scipy.stats import beta, binomtest, norm, t
+from scipy.stats import beta, binomtest, norm, rankdata, t
 
 Interval = tuple[float, float]
 
@@ -26,6 +26,49 @@ def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
         return (0.0, 1.0)
     found = binomtest(correct, n).proportion_ci(confidence, method="wilson")
     return (float(found.low), float(found.high))
+
+
+def auroc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, Interval]:
+    """P(a positive's score is above a negative's), ties counting half, and its 95 % interval.
+
+    Wilson's interval for min(m, n) draws: no distribution of scores gives a variance above A(1 − A)/min(m, n) (Cortes and
+    Mohri 2004, "Confidence intervals for the area under the ROC curve"), and it does not shrink to nothing at 1.
+
+    Args:
+        positive: (m,) scores, m ≥ 1.
+        negative: (n,) scores, n ≥ 1.
+    """
+    m, n = len(positive), len(negative)
+    ranks = rankdata(np.concatenate([positive, negative]))
+    value = float((ranks[:m].sum() - m * (m + 1) / 2) / (m * n))
+    fewer = min(m, n)
+    low, high = wilson(round(value * fewer), fewer)
+    return value, (min(low, value), max(high, value))
+
+
+def difference_interval(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """95 % interval of the difference of two independent rates, from their Wilson intervals (Newcombe 1998, method 10).
+
+    Args:
+        first: how many of how many.
+        second: the same of the other; the difference is the first rate minus this.
+    """
+    (a, m), (b, n) = first, second
+    p, q = a / m, b / n
+    (p_low, p_high), (q_low, q_high) = wilson(a, m), wilson(b, n)
+    return (
+        p - q - float(np.hypot(p - p_low, q_high - q)),
+        p - q + float(np.hypot(p_high - p, q - q_low)),
+    )
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """(n,) p-values for many tests at once: the chance of any false alarm among all stays under the level (Holm 1979)."""
+    n = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    found = np.empty(n)
+    found[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * (n - np.arange(n))))
+    return found
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import Limits, Measure
 from fathom.limits.words import Language, in_language, interval_in_words, join, percent, say, value_in_words, words_of
 
-State = Literal["chance", "fault", "weak", "slight", "better", "fine", "open", "memory", "missing"]
+State = Literal["chance", "fault", "weak", "slight", "differs", "better", "fine", "open", "memory", "missing"]
 
 SLIGHT = 0.05  # severity from which a limit is named in the verdict
 HALFWAY = 0.5  # nearer to knowing nothing than to perfect
@@ -28,6 +28,7 @@ class Judgement:
 
     chance: not shown to be better than one that knows nothing. fault: worse than one without this fault.
     weak: better than chance, but nearer to it than to perfect. slight: a fault too small to be named in the verdict.
+    differs: from its comparison, where neither side is better.
     better: than one that knows nothing. fine: no fault that can be told from chance, or maybe perfect. open: nothing to
     compare with. memory: contaminated. missing: not measured.
     """
@@ -119,8 +120,11 @@ def worst_limits(record: Limits) -> list[Measure]:
     """
     found: list[Measure] = []
     for measure in sorted(record.measures, key=lambda measure: -judge(measure).severity):
-        words, families = words_of(measure), {other.family for other in found}
-        if judge(measure).is_limit and measure.family not in families and (words is None or words.limit is not None):
+        words, judged, families = words_of(measure), judge(measure), {other.family for other in found}
+        known = words is not None and words.limit is not None
+        differs = judged.state == "differs" and judged.severity >= SLIGHT
+        named = known and (judged.is_limit or differs) or words is None and judged.is_limit
+        if named and measure.family not in families:
             found.append(measure)
     return found[:NAMED]
 
@@ -153,7 +157,8 @@ def _off_target(measure: Measure, low: float, high: float) -> Judgement:
     if measure.floor is None:
         return Judgement("open")
     floor = measure.floor.value
-    return _fault(measure, max(low - floor, floor - high), room=1.0)
+    found = _fault(measure, max(low - floor, floor - high), room=1.0)
+    return Judgement("differs", found.severity) if found.state in ("fault", "slight") else found
 
 
 def _fault(measure: Measure, excess: float, *, room: float) -> Judgement:
@@ -161,7 +166,9 @@ def _fault(measure: Measure, excess: float, *, room: float) -> Judgement:
     if excess <= 0:
         return Judgement("fine")
     whole = WHOLE.get(measure.unit) or (room if measure.unit in ("share", "AUROC") and room > 0 else None)
-    severity = min(1.0, excess / whole) if whole else 0.0  # of seconds, tokens and texts no number is bad by itself
+    if whole is None:
+        return Judgement("open")  # of seconds, bytes, tokens no number is bad by itself
+    severity = min(1.0, excess / whole)
     return Judgement("fault" if severity >= SLIGHT else "slight", severity)
 
 

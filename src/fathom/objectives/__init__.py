@@ -7,7 +7,7 @@ from fathom.objectives.held_out import HeldOut, TokenCounts, measure
 from fathom.objectives.masked import MaskedLanguage
 from fathom.objectives.mixture import Mixture
 from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
-from fathom.objectives.objective import Objective, Remembering
+from fathom.objectives.objective import Objective, Remembering, memory_aside
 from fathom.objectives.permutation import PermutationLanguage
 from fathom.objectives.replaced import GeneratorAndDetector, ReplacedTokens, generator_config
 from fathom.objectives.sentence_order import SentenceOrder
@@ -32,5 +32,6 @@ __all__ = [
     "TopicBaseline",
     "generator_config",
     "measure",
+    "memory_aside",
     "topic_baseline",
 ]

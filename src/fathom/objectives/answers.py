@@ -62,7 +62,7 @@ class OnePass(ABC):
 
     @abstractmethod
     def ask(self, batch: Batch, generator: torch.Generator | None = None) -> Question:
-        """Draws what there is to draw from a CPU generator; None: torch's own, whose state a training run keeps."""
+        """Draws what there is to draw from a CPU generator; None: torch's own, seeded anew for each batch of a run."""
 
     @abstractmethod
     def answer(self, model: nn.Module, states: Tensor, question: Question) -> Answers:

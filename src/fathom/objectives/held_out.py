@@ -21,8 +21,9 @@ import torch
 from torch import nn
 
 from fathom.data import Batch
+from fathom.errors import DataError
 from fathom.objectives.answers import About, Answers, ordinary_tokens
-from fathom.objectives.objective import Remembering
+from fathom.objectives.objective import memory_aside
 
 _DISCOUNT = 0.75  # taken off every count of a bigram that was seen (Ney et al. 1994; Chen & Goodman 1999 find it near this)
 _WAITING = 2_000_000  # bigrams that are held before they are sorted
@@ -129,32 +130,32 @@ def measure(
         A measurement of each kind of answers that the objective asks for; None where `stop` said so.
 
     Raises:
-        ValueError: nothing was asked, because there is no text or too little of it.
+        DataError: nothing was asked, because there is no text or too little of it.
     """
     generator = torch.Generator().manual_seed(seed)
     device, was_training = next(model.parameters()).device, model.training
-    held = objective.state() if isinstance(objective, Remembering) else {}
     sums: dict[About, np.ndarray] = {}  # answers, nats, hits, nats of unigram and bigram
     tokens = 0
     model.eval()
     try:
-        if isinstance(objective, Remembering):
-            objective.forget()
-        for batch in batches:
-            with torch.no_grad():
-                found = objective.answers(model, batch.to(device), generator)
-            tokens += int(ordinary_tokens(batch, special_ids).sum())
-            for answers in found if isinstance(found, list) else [found]:
-                about = answers.question.about
-                sums[about] = sums.get(about, np.zeros(5)) + _sums(answers, batch, counts)
-            if stop():
-                return None
+        with memory_aside(objective):
+            for batch in batches:
+                with torch.no_grad():
+                    found = objective.answers(model, batch.to(device), generator)
+                tokens += int(ordinary_tokens(batch, special_ids).sum())
+                for answers in found if isinstance(found, list) else [found]:
+                    about = answers.question.about
+                    sums[about] = sums.get(about, np.zeros(5)) + _sums(answers, batch, counts)
+                if stop():
+                    return None
     finally:
         model.train(was_training)
-        if isinstance(objective, Remembering):
-            objective.restore(held)
     if not sums or any(total[0] == 0 for total in sums.values()):
-        raise ValueError("nothing was asked about the held-out text; expected at least one token that can be predicted")
+        raise DataError(
+            "nothing can be asked about the held-out text",
+            expected="at least one token that can be predicted",
+            do="hold out more documents",
+        )
     return {about: _held_out(about, total, tokens, text_bytes, counts is not None) for about, total in sums.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -19,7 +21,9 @@ class Objective(Protocol):
 
 @runtime_checkable
 class Remembering(Objective, Protocol):
-    """An objective that holds something from batch to batch, which then belongs to a run's state."""
+    """An objective that may hold something from batch to batch, which then belongs to a run's state."""
+
+    memory: int  # tokens that it holds of each row; 0: it holds nothing
 
     def forget(self) -> None:
         """Holds nothing any more, as when an epoch starts."""
@@ -32,3 +36,17 @@ class Remembering(Objective, Protocol):
     def restore(self, state: dict[str, Tensor]) -> None:
         """Takes back what `state` gave."""
         ...
+
+
+@contextmanager
+def memory_aside(objective: object) -> Iterator[None]:
+    """For other text than the training's: inside, an objective begins with nothing in mind; then it holds what it held."""
+    if not isinstance(objective, Remembering):
+        yield
+        return
+    held = objective.state()
+    objective.forget()
+    try:
+        yield
+    finally:
+        objective.restore(held)

@@ -103,7 +103,7 @@ class PermutationLanguage:
         return answer_tokens(model, query[rows, places], question)
 
     def factorise(self, batch: Batch, generator: torch.Generator | None = None) -> Factorisation:
-        """Draws an order for each row from a CPU generator; None: torch's own, whose state a training run keeps."""
+        """Draws an order for each row from a CPU generator; None: torch's own, seeded anew for each batch of a run."""
         ordinary = ordinary_tokens(batch, self.special_ids)
         drawn = torch.rand(ordinary.shape, generator=generator).to(ordinary.device)
         order = drawn.masked_fill(~ordinary, 2).argsort(dim=1)  # ordinary tokens first

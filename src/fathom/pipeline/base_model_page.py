@@ -45,7 +45,7 @@ def base_model_page(
         tokens_per_second=result.tokens / max(result.update_seconds, 1e-9),
         flops_per_token=work.flops_per_token,
         peak=work.peak,
-        utilisation=work.utilisation(result.tokens, result.update_seconds),
+        utilisation=work.utilisation(result.tokens, result.update_seconds, result.processes),
         notes=_notes(facts),
         making=Making(
             command=made_by.command,

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
-from fathom.checkpoint.card import model_card
+from fathom.checkpoint.card import model_card, step_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
     Example,
@@ -38,11 +38,20 @@ from fathom.inference import Predictor, pick_device, text_probabilities, window_
 from fathom.limits.statistics import fit_temperature, negative_log_likelihood
 from fathom.model import SequenceClassifier
 from fathom.objectives import Classification
-from fathom.pipeline.run import Texts, begin_run, run_fingerprint, run_record, run_vocabulary
+from fathom.pipeline.run import (
+    Texts,
+    begin_run,
+    has_checkpoint,
+    measured_now,
+    run_fingerprint,
+    run_record,
+    run_vocabulary,
+    step_folder,
+)
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
 from fathom.text import Tokenizer, read_vectors
-from fathom.training import Listener, SilentListener, TrainingResult, train
+from fathom.training import Listener, Ranks, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
 
@@ -79,6 +88,7 @@ def finetune(
     overwrite: bool = False,
     listener: Listener | None = None,
     tensorboard: bool = False,
+    ranks: Ranks | None = None,
     command: str | None = None,
 ) -> FinetuneResult:
     """Trains a classifier and writes its folder.
@@ -92,15 +102,20 @@ def finetune(
         overwrite: replace a model folder that is there.
         listener: shows progress.
         tensorboard: also write TensorBoard events, into OUTPUT.events (the extra `tensorboard`).
+        ranks: the processes that train together, as `joined` gives them, each of which calls this with the same arguments;
+            None: this one alone. The first one writes.
         command: what made_by.json says was run; None: this process's own command line.
 
     Raises:
         FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
     """
-    listener = listener or SilentListener()
-    if tensorboard:
+    ranks = ranks or Ranks()
+    ranks.require_fit(settings.training, memory=0)
+    listener = listener if listener is not None and ranks.is_first else SilentListener()
+    if tensorboard and ranks.is_first:
         listener = TensorBoardListener(listener, output.with_name(output.name + ".events"))
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    with ranks.first_goes_ahead():
+        partial = begin_run(output, settings, resume=resume or not ranks.is_first, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
     listener.on_message("reading the data")
     if train_examples is None:
@@ -109,7 +124,8 @@ def finetune(
         train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(train_examples, settings, dev_examples)
     torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
+    with ranks.first_goes_ahead():
+        model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
     for note in notes:
         listener.on_message(note)
     max_length = min(settings.max_length, model.config.max_length)
@@ -125,15 +141,40 @@ def finetune(
             max_length=max_length,
             long_text=settings.long_text,
             stride=settings.stride,
-            spill_to=partial / spill,
+            spill_to=partial / f"{spill}-{ranks.rank}.ids",
         )
 
     listener.on_message("tokenising")
-    train_set, dev_set = tokenise(parts.train, "train.ids"), tokenise(parts.dev, "dev.ids")
+    train_set, dev_set = tokenise(parts.train, "train"), tokenise(parts.dev, "dev")
     facts = parts.facts | _padding(train_set, settings) | {"truncated_share": train_set.truncated_share}
     listener.on_message(_describe(facts))
 
-    model.to(pick_device(device))
+    model.to(ranks.device(pick_device(device)))
+
+    def record(result: TrainingResult, dev: dict[str, float] | None) -> MadeBy:
+        return run_record(
+            settings,
+            result,
+            seed=settings.training.seed,
+            data={name: facts[f"{name}_sha256"] for name in ("train", "dev")},
+            commit=commit,
+            command=command,
+            metrics={"facts": facts} | ({} if dev is None else {"dev": dev}),
+        )
+
+    def keep(result: TrainingResult) -> None:
+        folder, made_by = step_folder(output, result), record(result, measured_now(result))
+        save_model(
+            folder,
+            model=model,
+            tokenizer=tokenizer,
+            about=about,
+            made_by=made_by,
+            card=step_card(folder.name, model, about, made_by),
+            writers={SEEN: parts.seen.save},
+            overwrite=True,
+        )
+
     result = train(
         model,
         Classification(settings.training.label_smoothing),
@@ -142,38 +183,31 @@ def finetune(
         folder=partial,
         fingerprint=run_fingerprint(settings, parts.facts, parents),
         evaluate=_evaluator(dev_set, settings),
-        resume=resume,
+        keep=keep,
+        resume=resume and has_checkpoint(partial),
         listener=listener,
+        ranks=ranks,
     )
     logits = window_logits(model, dev_set)
     assert logits is not None
     temperature = fit_temperature(logits, _text_labels(dev_set), dev_set.example_of)
-    about = about.model_copy(update={"temperature": temperature})
-    chosen = max(result.evaluations, key=lambda entry: entry["score"])
-    made_by = run_record(
-        settings,
-        result,
-        seed=settings.training.seed,
-        data={name: facts[f"{name}_sha256"] for name in ("train", "dev")},
-        commit=commit,
-        command=command,
-        metrics={"dev": chosen, "facts": facts},
-    )
-    metrics = (partial / METRICS).read_text(encoding="utf-8")
-    with machine_errors(output):
-        save_model(
-            output,
-            model=model,
-            tokenizer=tokenizer,
-            about=about,
-            made_by=made_by,
-            card=model_card(output.name, model, about, made_by),
-            files={METRICS: metrics},
-            writers={SEEN: parts.seen.save},
-            overwrite=overwrite,
-        )
-    shutil.rmtree(partial, ignore_errors=True)
-    predictor = Predictor(model, tokenizer, about)
+    calibrated = about.model_copy(update={"temperature": temperature})
+    made_by = record(result, max(result.evaluations, key=lambda entry: entry["score"]))
+    with ranks.first_goes_ahead(), machine_errors(output):
+        if ranks.is_first:
+            save_model(
+                output,
+                model=model,
+                tokenizer=tokenizer,
+                about=calibrated,
+                made_by=made_by,
+                card=model_card(output.name, model, calibrated, made_by),
+                files={METRICS: (partial / METRICS).read_text(encoding="utf-8")},
+                writers={SEEN: parts.seen.save},
+                overwrite=overwrite,
+            )
+            shutil.rmtree(partial, ignore_errors=True)
+    predictor = Predictor(model, tokenizer, calibrated)
     return FinetuneResult(output, predictor, made_by, result)
 
 

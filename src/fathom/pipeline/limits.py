@@ -29,12 +29,12 @@ from fathom.errors import DataError, InterruptedRunError, ModelFolderError, Sett
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.classifier import Classifier, NotMeasurableError
-from fathom.limits.context import Context, Labelled, Language, Measuring
+from fathom.limits.context import Beside, Context, Labelled, Language, Measuring, stops
 from fathom.limits.doors import open_classifier
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import MEASURINGS
 from fathom.limits.page import PAGE_FILE, render_limits
-from fathom.limits.policy import Policy, fit_policy
+from fathom.limits.policy import Policy, fit_gates, fit_policy
 from fathom.limits.record import (
     LIMITS,
     CostFacts,
@@ -70,6 +70,7 @@ class LimitsSettings(BaseModel):
     most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
     language: Language | None = None  # of the texts and of the page; None: by the texts
+    watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
     examples: bool = Field(default=True, description="keep texts to be read; False: the record and the page hold none")
     seed: int = Field(default=0, ge=0)
 
@@ -84,6 +85,12 @@ def audit(
     labels: Sequence[str] | None = None,
     train: str | Sequence[Example] | None = None,
     train_split: str | None = None,
+    near: str | Sequence[Example] | None = None,
+    near_split: str | None = None,
+    far: str | Sequence[Example] | None = None,
+    far_split: str | None = None,
+    compare_data: str | Sequence[Example] | None = None,
+    compare_split: str | None = None,
     device: str | None = None,
     command: str | None = None,
     on_message: Callable[[str], None] = lambda text: None,
@@ -100,8 +107,15 @@ def audit(
             is written.
         split: of DATA; None: "test" where a named data set has one.
         labels: by column of its answers, where the predictor does not say.
-        train: labelled texts for a bag of words to compare with; those that are also in DATA's splits are left out.
+        train: labelled texts for a bag of words to compare with, without those that are also in DATA's splits; also where
+            words that give labels away, and texts of DATA that are known already, are looked for.
         train_split: of it.
+        near: texts of a kind near to DATA's that the classifier is not for, with or without labels.
+        near_split: of them.
+        far: the same of a far kind.
+        far_split: of them.
+        compare_data: texts of another time or place, to be compared with DATA's.
+        compare_split: of them.
         device: for models that run here.
         command: what the record says was run; None: this process's own command line.
         on_message: told what happens.
@@ -122,6 +136,13 @@ def audit(
     classifier = open_classifier(predictor, labels=labels, device=device)
     on_message("reading the data")
     parts = _Parts.of(classifier, data, split, columns, train, train_split, chosen)
+    for name, given, part in (
+        ("near", near, near_split),
+        ("far", far, far_split),
+        ("compared", compare_data, compare_split),
+    ):
+        if given is not None:
+            parts.beside[name] = _beside(given, part, columns, classifier.labels, chosen, parts.sampled)
     asked = Asked(
         classifier, cache=None if target is None else target / ANSWERS, budget=chosen.budget, on_answers=lambda more: None
     )
@@ -185,6 +206,10 @@ class _Parts:
 
     def __init__(self, facts: DataFacts, calibrate: Labelled, report: Labelled, training: list[Example] | None) -> None:
         self.facts, self.calibrate, self.report, self.training = facts, calibrate, report, training
+        self.rows: list[Example] = []
+        self.training_rows: list[Example] | None = None
+        self.seen: SeenTexts | None = None
+        self.beside: dict[str, Beside] = {}  # near, far, compared
         self.sampled: list[str] = []
         self.contaminated: str | None = None
 
@@ -234,7 +259,7 @@ class _Parts:
                 sampled.append(f"{most:,} of {len(rows):,} texts of the {part} split")
                 rows = [rows[row] for row in np.sort(generator.choice(len(rows), size=most, replace=False))]
             splits[part] = rows
-        training = None
+        training, rows = None, []
         if train is not None:
             held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
             rows = _read(train, train_split or "train", columns)[0] if not _is_same(train, data) else examples
@@ -252,6 +277,8 @@ class _Parts:
         found = cls(
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
+        found.rows, found.seen = examples, seen
+        found.training_rows = training if train is None or _is_same(train, data) else rows  # a text is no copy of itself
         found.sampled, found.contaminated = sampled, contaminated
         return found
 
@@ -270,7 +297,7 @@ class _Run:
         self._twice: float | None = None
         self._policy: Policy | None = None
         self._measures: list[Measure] = []
-        self._sampled = list(parts.sampled)
+        self._sampled = parts.sampled
 
     def measure(
         self,
@@ -285,13 +312,19 @@ class _Run:
         try:
             self._twice = asked.check_twice(parts.report.texts)
             on_message(f"asking for {len(parts.calibrate):,} texts to calibrate on and {len(parts.report):,} to report on")
+            unread, embeddings = None, None
+            if "embeddings" in self._classifier.capabilities:
+                asked.states(parts.calibrate.texts)  # in one pass with the answers
+                states = asked.states(parts.report.texts)
+                unread, embeddings = states.lengths.unread, states.embeddings
+            elif "lengths" in self._classifier.capabilities:
+                unread = self._classifier.lengths(parts.report.texts).unread
             calibrate = asked.probabilities(parts.calibrate.texts)
             report = asked.probabilities(parts.report.texts)
+            gates = fit_gates(parts.report.texts, report, unread=unread, embeddings=embeddings, seed=settings.seed)
+            stopped = np.array([bool(why) for why in stops(asked, gates, parts.calibrate.texts)])
         except BudgetSpentError as error:
             raise SettingsError(f"the budget is too small: {error}", do="raise --budget") from error
-        unread = None
-        if "lengths" in self._classifier.capabilities:
-            unread = self._classifier.lengths(parts.calibrate.texts).unread
         self._policy = fit_policy(
             calibrate,
             parts.calibrate.truth,
@@ -299,7 +332,8 @@ class _Run:
             target=settings.target,
             confidence=settings.confidence,
             alpha=settings.alpha,
-            unread=unread,
+            gates=gates,
+            stopped=stopped,
         )
         context = Context(
             asked=asked,
@@ -311,6 +345,13 @@ class _Run:
             quick=settings.quick,
             seed=settings.seed,
             sampled=self._sampled,
+            watts=settings.watts,
+            rows=parts.rows,
+            training_rows=parts.training_rows,
+            seen=parts.seen,
+            near=parts.beside.get("near"),
+            far=parts.beside.get("far"),
+            compared=parts.beside.get("compared"),
         )
         total += sum(measuring.calls(context) for measuring in measurings)
         for measuring in measurings:
@@ -415,6 +456,36 @@ def _read(data: str | Sequence[Example], split: str | None, columns: Columns) ->
     chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
     name = data if chosen is None else f"{data} ({chosen})"
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _beside(
+    data: str | Sequence[Example],
+    split: str | None,
+    columns: Columns,
+    labels: Sequence[str],
+    settings: LimitsSettings,
+    sampled: list[str],
+) -> Beside:
+    """Texts that may have no labels; at most as many as a split has."""
+    if isinstance(data, str):
+        chosen = split or ("test" if "test" in splits_of(data) or Path(data).is_dir() else None)
+        name = data if chosen is None else f"{data} ({chosen})"
+        examples = list(open_data(data, split=chosen, columns=Columns(text=columns.text, label=columns.label)))
+    else:
+        examples, name = list(data), "the examples"
+    if len(examples) < FEWEST:
+        raise DataError(f"{name} holds {len(examples)} texts", expected=f"at least {FEWEST} to compare with")
+    if any(example.pair is not None for example in examples):
+        raise DataError(f"{name} holds pairs of texts", expected="single texts", do="name their column: --text COLUMN")
+    most = settings.most_texts_quick if settings.quick else settings.most_texts
+    if len(examples) > most:
+        sampled.append(f"{most:,} of {len(examples):,} texts of {name}")
+        drawn = np.random.default_rng(settings.seed).choice(len(examples), size=most, replace=False)
+        examples = [examples[row] for row in np.sort(drawn)]
+    number = {label: place for place, label in enumerate(labels)}
+    known = all(example.label in number for example in examples)
+    truth = np.array([number[example.label or ""] for example in examples], dtype=np.int64) if known else None
+    return Beside(name, [example.text for example in examples], truth)
 
 
 def _check(examples: Sequence[Example], labels: Sequence[str], name: str) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit, to_json
-from fathom.checkpoint.card import base_card
+from fathom.checkpoint.card import base_card, step_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
     Batch,
@@ -40,7 +40,7 @@ from fathom.data import (
 from fathom.data.duplicates import find_duplicates, find_shared_passages
 from fathom.data.packing import EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
-from fathom.errors import SettingsError
+from fathom.errors import DataError, SettingsError
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.inference import pick_device
 from fathom.model import Model, ReplacedTokenDetector, Task, make_model
@@ -62,15 +62,17 @@ from fathom.pipeline.run import (
     Texts,
     begin_run,
     has_checkpoint,
+    measured_now,
     removed_if_unusable,
     run_fingerprint,
     run_record,
     run_vocabulary,
+    step_folder,
 )
 from fathom.pipeline.samples import sample
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
-from fathom.training import Listener, SilentListener, TrainingResult, autocast, measure_work, train
+from fathom.training import Listener, Ranks, SilentListener, TrainingResult, autocast, measure_work, train
 from fathom.training.loop import METRICS
 
 TASKS: dict[str, Task] = {  # what a model that was trained so is for
@@ -116,6 +118,7 @@ def pretrain(
     overwrite: bool = False,
     listener: Listener | None = None,
     processes: int = 1,
+    ranks: Ranks | None = None,
     command: str | None = None,
 ) -> PretrainResult:
     """Trains a base model on documents without labels and writes its folder.
@@ -127,27 +130,33 @@ def pretrain(
         overwrite: replace a model folder that is there.
         listener: shows progress.
         processes: how many tokenise at the same time; the result does not depend on it.
+        ranks: the processes that train together, as `joined` gives them, each of which calls this with the same arguments;
+            None: this one alone. The first one reads and writes, then the others open what it made.
         command: what made_by.json says was run; None: this process's own command line.
 
     Raises:
         FathomError: in its kinds: unusable data, settings or base model; a loss that is not finite; a stop; a full disk.
     """
-    listener = listener or SilentListener()
+    ranks = ranks or Ranks()
+    listener = listener if listener is not None and ranks.is_first else SilentListener()
     if settings.data is None:
         raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom pretrain DATA …")
-    partial = begin_run(output, resume=resume, overwrite=overwrite)
+    ranks.require_fit(settings.training, memory=settings.memory)
+    with ranks.first_goes_ahead():
+        partial = begin_run(output, settings, resume=resume or not ranks.is_first, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
-    documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
-    evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
-    torch.manual_seed(settings.training.seed)
-    model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
-    for note in notes:
-        listener.on_message(note)
-    with removed_if_unusable(partial, resume=resume):
-        corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
-        train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-        facts = _facts(corpus, train_rows.epoch(0), held_out.epoch(0))
-    facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
+    with ranks.first_goes_ahead():
+        with removed_if_unusable(partial, resume=resume or not ranks.is_first):
+            documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
+            evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
+            torch.manual_seed(settings.training.seed)
+            model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
+            for note in notes:
+                listener.on_message(note)
+            corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+            train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
+            facts = _facts(corpus, tokenizer, train_rows.epoch(0), held_out.epoch(0))
+        facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
     if settings.objective == "masked+next":
         facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
     listener.on_message(_described(facts))
@@ -155,8 +164,28 @@ def pretrain(
     counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
-    trained = _trained(model).to(pick_device(device))
+    trained = _trained(model).to(ranks.device(pick_device(device)))
+    about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
     work = measure_work(trained, objective, _one_row(train_rows.epoch(0)), settings.training.precision)
+
+    def record(result: TrainingResult, held_out: dict[str, float] | None) -> MadeBy:
+        utilisation = round(work.utilisation(result.tokens, result.update_seconds, result.processes), 4)
+        measured = {} if held_out is None else {"held_out": held_out}
+        return run_record(
+            settings,
+            result,
+            seed=settings.training.seed,
+            data={"documents": corpus.manifest.texts_sha256},
+            commit=commit,
+            command=command,
+            metrics={**measured, "facts": facts, "work": {**asdict(work), "utilisation": utilisation}},
+        )
+
+    def keep(result: TrainingResult) -> None:
+        folder, made_by = step_folder(output, result), record(result, measured_now(result))
+        card = step_card(folder.name, model, about, made_by)
+        save_model(folder, model=model, tokenizer=tokenizer, about=about, made_by=made_by, card=card, overwrite=True)
+
     result = train(
         trained,
         objective,
@@ -165,34 +194,26 @@ def pretrain(
         folder=partial,
         fingerprint=run_fingerprint(settings, facts, parents),
         evaluate=_evaluator(objective, held_out.epoch(0), counts, tokenizer, settings, listener),
-        resume=resume and has_checkpoint(partial),  # a run may have been stopped while its corpus was built
+        keep=keep,
+        resume=resume and has_checkpoint(partial),
         listener=listener,
+        ranks=ranks,
     )
-    about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
-    chosen = max(result.evaluations, key=lambda entry: entry["score"])
-    utilisation = work.utilisation(result.tokens, result.update_seconds)
-    made_by = run_record(
-        settings,
-        result,
-        seed=settings.training.seed,
-        data={"documents": corpus.manifest.texts_sha256},
-        commit=commit,
-        command=command,
-        metrics={"held_out": chosen, "facts": facts, "work": {**asdict(work), "utilisation": round(utilisation, 4)}},
-    )
-    metrics = (partial / METRICS).read_text(encoding="utf-8")
-    with machine_errors(output):
-        save_model(
-            output,
-            model=model,
-            tokenizer=tokenizer,
-            about=about,
-            made_by=made_by,
-            card=base_card(output.name, model, about, made_by),
-            files={METRICS: metrics, REPORT: base_model_page(output, settings, result, work, made_by, metrics)},
-            overwrite=overwrite,
-        )
-    shutil.rmtree(partial, ignore_errors=True)
+    made_by = record(result, max(result.evaluations, key=lambda entry: entry["score"]))
+    with ranks.first_goes_ahead(), machine_errors(output):
+        if ranks.is_first:
+            metrics = (partial / METRICS).read_text(encoding="utf-8")
+            save_model(
+                output,
+                model=model,
+                tokenizer=tokenizer,
+                about=about,
+                made_by=made_by,
+                card=base_card(output.name, model, about, made_by),
+                files={METRICS: metrics, REPORT: base_model_page(output, settings, result, work, made_by, metrics)},
+                overwrite=overwrite,
+            )
+            shutil.rmtree(partial, ignore_errors=True)
     return PretrainResult(output, made_by, result)
 
 
@@ -205,7 +226,7 @@ def make_objective(settings: PretrainSettings, tokenizer: Tokenizer) -> Objectiv
     if settings.objective == "causal":
         return CausalLanguage()
     if settings.objective == "permutation":
-        return PermutationLanguage(tokenizer.special_ids, memory=settings.memory)
+        return PermutationLanguage(tokenizer.special_ids, settings.predicted, memory=settings.memory)
     if tokenizer.mask_id is None:
         raise SettingsError("the vocabulary has no token that hides others, such as [MASK]", expected="one, to hide tokens")
     hidden = {"masked": 1.0, "random": 0.0} if settings.objective == "replaced" else {}
@@ -291,20 +312,29 @@ def _repeated(
     settings: PretrainSettings, documents: Source, evaluation: Source | None, path: Path, listener: Listener
 ) -> dict[str, Any]:
     """What of the documents repeats others, and what of an evaluation set stands in them; counted once, before training."""
-    if not path.is_file():
+    known = _counted_before(path)
+    if known is None:
         listener.on_message("looking for documents that repeat others")
-        found: dict[str, Any] = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
+        known = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
         if settings.against is not None and evaluation is not None:
             listener.on_message(f"looking for passages of {settings.against} in the documents")
             shares = find_shared_passages(documents, evaluation).to_dict()
-            found["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
-        for counted in found.values():
+            known["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
+        for counted in known.values():
             del counted["examples"]  # a model folder holds no text
-        write_text_atomically(path, to_json(found))
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        write_text_atomically(path, to_json(known))
     listener.on_message(repeats_in_words(known))
     if "against" in known:
         listener.on_message(shared_in_words(known["against"]))
+    return known
+
+
+def _counted_before(path: Path) -> dict[str, Any] | None:
+    """What an interrupted run had counted; None where it had not, or the file is damaged, which costs a second count."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
     return known
 
 
@@ -357,11 +387,24 @@ def _one_row(rows: Rows) -> Batch:
     return rows.batch(first[:1])
 
 
-def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
+def _facts(corpus: Corpus, tokenizer: Tokenizer, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
+    """What is known of the corpus before training.
+
+    Raises:
+        DataError: the vocabulary does not know what most of the documents are written in.
+    """
     manifest = corpus.manifest
+    unknown = 0 if tokenizer.unknown_id is None else corpus.count(tokenizer.unknown_id)
+    if unknown > manifest.tokens / 2:
+        raise DataError(
+            f"{unknown / manifest.tokens:.1%} of the tokens of {manifest.source} are not in the vocabulary",
+            expected="a vocabulary for the language of the documents",
+            do="learn one (model scratch, without vocabulary.folder), or choose a model that reads this language",
+        )
     return {
         "documents": manifest.documents,
         "tokens": manifest.tokens,
+        "unknown_share": round(unknown / manifest.tokens, 5),
         "text_bytes": manifest.text_bytes,
         "train_rows": len(train_rows.lengths),
         "held_out_rows": len(held_out.lengths),
@@ -371,7 +414,8 @@ def _facts(corpus: Corpus, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
 def _described(facts: Mapping[str, Any]) -> str:
     return (
         f"{facts['documents']['train']:,} documents to train on, {facts['documents']['held-out']:,} held out; "
-        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes; "
+        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes, "
+        f"{facts['unknown_share']:.1%} of them unknown; "
         f"{facts['train_rows']:,} rows an epoch"
     )
 

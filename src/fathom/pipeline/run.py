@@ -17,15 +17,26 @@ import torch
 from pydantic import BaseModel
 
 import fathom
-from fathom.checkpoint import MadeBy, machine
+from fathom.checkpoint import MadeBy, machine, to_json
 from fathom.data import Example
-from fathom.errors import DataError, FathomError, SettingsError
-from fathom.folders import machine_errors, refuse_existing, sha256_of_file, verify_folder, write_folder
+from fathom.errors import FathomError, SettingsError
+from fathom.folders import (
+    clear_leftovers,
+    machine_errors,
+    refuse_existing,
+    sha256_of_file,
+    verify_folder,
+    write_folder,
+    write_text_atomically,
+)
 from fathom.pipeline.settings import VocabularySettings
 from fathom.pipeline.vocabulary import learn_vocabulary
 from fathom.text import Tokenizer, blank_markup
 from fathom.text.tokenizer import TOKENIZER
 from fathom.training import TrainingResult
+from fathom.training.settings import KEEPING
+
+STEPS = ".steps"  # after the output's name: the folder of the models that a run keeps on its way
 
 
 @dataclass(frozen=True)
@@ -39,38 +50,88 @@ class Texts:
         return (example.text if self.markup else blank_markup(example.text) for example in self.examples)
 
 
-def begin_run(output: Path, *, resume: bool, overwrite: bool) -> Path:
+def begin_run(output: Path, settings: BaseModel, *, resume: bool, overwrite: bool) -> Path:
     """The folder in which a run lives until OUTPUT is written: OUTPUT.partial, empty unless the run is resumed.
 
     Raises:
+        SettingsError: the run that is to be resumed has other settings.
         FathomError: OUTPUT is there, or an interrupted run, and neither `resume` nor `overwrite` says what to do.
         MachineError: the folder cannot be made.
     """
+    with machine_errors(output):
+        clear_leftovers(output.parent, [output.name])
     refuse_existing(output, overwrite=overwrite)
-    partial = output.with_name(output.name + ".partial")
-    if partial.exists() and not resume:
-        if (has_checkpoint(partial) or (partial / "corpus").exists()) and not overwrite:
+    partial, steps = (output.with_name(output.name + ending) for ending in (".partial", STEPS))
+    if not resume and not overwrite:
+        if has_checkpoint(partial) or (partial / "corpus").exists():
             raise FathomError(
                 f"{partial} holds an interrupted run", do="add --resume to go on with it, or --overwrite to start anew"
             )
-        shutil.rmtree(partial)
+        if steps.exists():
+            raise FathomError(
+                f"{steps} holds models of an earlier run", do="choose another output, or add --overwrite to remove them"
+            )
     with machine_errors(output):
+        for earlier in () if resume else (partial, steps):
+            if earlier.exists():
+                shutil.rmtree(earlier)
         partial.mkdir(parents=True, exist_ok=True)
+    _require_same_settings(partial / "settings.json", _decisive(settings))
     return partial
 
 
+def _decisive(settings: BaseModel) -> dict[str, Any]:
+    """The settings on which a run's numbers depend."""
+    return settings.model_dump(mode="json", exclude={"training": {*KEEPING, "sharding"}})
+
+
+def _require_same_settings(path: Path, now: dict[str, Any]) -> None:
+    """Notes a run's settings when it begins, and compares them when it goes on."""
+    try:
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # damaged: then the checkpoints still tell, by their fingerprint
+        write_text_atomically(path, to_json(now))
+        return
+    if changed := _differences(before, now):
+        raise SettingsError(
+            f"{path.parent} belongs to another run: {', '.join(changed)}",
+            expected="the command that started it, plus --resume",
+            do="repeat that command, or start anew: --overwrite in place of --resume",
+        )
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Which settings differ, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = before | now
+        return [
+            line for key in names for line in _differences(before.get(key), now.get(key), f"{name}.{key}".removeprefix("."))
+        ]
+    return [f"{name} was {before!r} and is {now!r}"] if before != now else []
+
+
 def has_checkpoint(partial: Path) -> bool:
-    """Whether the training of a run has got as far as a checkpoint."""
+    """Whether the training of a run has got as far as a checkpoint; otherwise it begins at its beginning."""
     return any((partial / "checkpoints").glob("step-*"))
+
+
+def step_folder(output: Path, result: TrainingResult) -> Path:
+    """Where the model as it is now is kept: the settings' `keep_every`."""
+    return output.with_name(output.name + STEPS) / f"step-{result.steps:08d}"
+
+
+def measured_now(result: TrainingResult) -> dict[str, float] | None:
+    """The last evaluation, if it is of the model as it is now."""
+    return next((scores for scores in result.evaluations if scores["step"] == result.steps), None)
 
 
 @contextmanager
 def removed_if_unusable(partial: Path, *, resume: bool) -> Iterator[None]:
-    """Removes what a new run has begun if its data turn out to be unusable: there is nothing to go on with."""
+    """Removes what a new run has begun if its data, model or settings are unusable: there is nothing to go on with."""
     try:
         yield
-    except (DataError, SettingsError):
-        if not resume:
+    except FathomError as error:
+        if not resume and error.exit_code == FathomError.exit_code:
             shutil.rmtree(partial, ignore_errors=True)
         raise
 
@@ -95,10 +156,8 @@ def run_vocabulary(
 
 
 def run_fingerprint(settings: BaseModel, facts: Mapping[str, Any], parents: Mapping[str, str]) -> str:
-    """SHA-256 of everything that decides a run's numbers."""
-    dumped = settings.model_dump(mode="json")
-    del dumped["training"]["checkpoint_minutes"]
-    decisive = [dumped, facts, parents, torch.__version__, platform.machine(), torch.get_num_threads()]
+    """SHA-256 of everything that decides a run's numbers, apart from their rounding: not of processes and threads."""
+    decisive = [_decisive(settings), facts, parents, torch.__version__, platform.machine()]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -131,6 +190,7 @@ def run_record(
         settings=settings.model_dump(mode="json"),
         metrics={
             "steps": result.steps,
+            "processes": result.processes,
             "tokens": result.tokens,
             "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
             **metrics,

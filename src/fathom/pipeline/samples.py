@@ -12,6 +12,7 @@ from torch import nn
 from fathom.data import Batch
 from fathom.inference import Writer, make_settings
 from fathom.model import LanguageModel
+from fathom.objectives import memory_aside
 from fathom.objectives.answers import ordinary_tokens
 from fathom.objectives.held_out import Answering
 from fathom.text import Tokenizer
@@ -26,14 +27,16 @@ def sample(model: nn.Module, objective: Answering, batch: Batch, tokenizer: Toke
     Args:
         seed: the same one asks for the same tokens every time.
     """
+    first = _first_text(batch, tokenizer)
+    if not first.any():
+        return "no sample: the first of the held-out texts holds nothing that the vocabulary knows"
     if isinstance(model, LanguageModel) and model.config.causal:
         return _continuation(model, batch, tokenizer)
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
+    with torch.no_grad(), memory_aside(objective):
         found = objective.answers(model, batch.to(next(model.parameters()).device), generator)
     answers = next(each for each in (found if isinstance(found, list) else [found]) if each.question.about == "token")
     question = answers.question
-    first = _first_text(batch, tokenizer)
     asked = ((question.rows == 0) & (question.columns <= int(first.nonzero().max()))).nonzero().flatten()
     asked = asked[question.columns[asked].argsort()][:_ASKED].cpu()
     pairs = zip(question.right.cpu()[asked].tolist(), answers.best.cpu()[asked].tolist(), strict=True)

@@ -196,6 +196,9 @@ class PretrainSettings(_Closed):
         "(XLNet); replaced tokens (ELECTRA)",
     )
     mask_rate: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are hidden")
+    predicted: int = Field(
+        default=6, ge=1, description="one of so many tokens of a row is predicted (permutation only); 1: all of them"
+    )
     memory: int = Field(default=0, ge=0, description="tokens of earlier rows that a row sees (permutation only); 0: none")
     whole_words: bool = Field(default=False, description="hide words, not tokens; Chinese ones as jieba finds them")
     max_length: int = Field(default=128, ge=8, description="tokens in a row")
@@ -217,6 +220,8 @@ class PretrainSettings(_Closed):
             raise ValueError(f"dropout.token is {self.dropout.token}: whole tokens are dropped in fine-tuning only")
         if self.memory and self.objective != "permutation":
             raise ValueError(f"memory is {self.memory}, but the objective is {self.objective!r}; only permutation has one")
+        if self.predicted != 6 and self.objective != "permutation":
+            raise ValueError(f"predicted is {self.predicted}, but the objective is {self.objective!r}: only for permutation")
         if self.curriculum:
             self._check_curriculum()
         return self

@@ -9,6 +9,7 @@ All of them have [PAD] [UNK] [CLS] [SEP] [MASK] as ids 0 to 4 and frame a text a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import tokenizers
@@ -25,6 +26,9 @@ CONFIG = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
+
+_LONGEST = 1_000  # characters of a word when a vocabulary is learned: the library's time grows with their square
+_ENDLESS = re.compile(rf"(?<!\S)\S{{{_LONGEST + 1},}}")
 
 
 def train_wordpiece(
@@ -127,7 +131,7 @@ def _learn(backend: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iter
         for text in texts:
             text = whole_text(text)
             read += bool(text.strip())
-            yield text
+            yield _ENDLESS.sub(lambda word: re.sub(rf"\S{{{_LONGEST}}}", r"\g<0> ", word[0]), text)
 
     try:
         backend.train_from_iterator(counted(), trainer)

@@ -1,5 +1,6 @@
 """The only training loop, its optimizer, schedule and precision, and checkpoints that resume bit for bit."""
 
+from fathom.training.distributed import LostRankError, Ranks, joined
 from fathom.training.loop import Listener, NonFiniteError, SilentListener, TrainingResult, train
 from fathom.training.precision import autocast, fast_bfloat16
 from fathom.training.settings import TrainingSettings
@@ -7,13 +8,16 @@ from fathom.training.throughput import Work, measure_work
 
 __all__ = [
     "Listener",
+    "LostRankError",
     "NonFiniteError",
+    "Ranks",
     "SilentListener",
     "TrainingResult",
     "TrainingSettings",
     "Work",
     "autocast",
     "fast_bfloat16",
+    "joined",
     "measure_work",
     "train",
 ]

@@ -3,16 +3,20 @@
     for each update:   evaluate on the dev part if it is time, checkpoint if it is time, stop if asked
                        loss of every example → finite? → gradient → finite? → clip → rate → optimizer
 
-Everything random comes from the seed: fresh weights and dropout from torch's generator (whose state is checkpointed), the
-order of the texts from (seed, epoch). So a resumed run repeats what an uninterrupted one does, bit for bit.
+Everything random is a function of the seed and of where it happens: the order of the texts of (seed, epoch), what is dropped
+and drawn for a batch of (seed, update, number in the update). So a resumed run repeats what an uninterrupted one does, bit for
+bit, and several processes, which share the batches of an update, do what one does, up to rounding.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
@@ -23,14 +27,17 @@ from torch import Tensor, nn
 
 from fathom.data import Batch, Epochs, OrderedRows, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
+from fathom.folders import machine_errors, write_text_atomically
 from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
+from fathom.training.compilation import compile_blocks
+from fathom.training.distributed import Ranks, clip_gradient, not_yet_added_up, replicated, sharded_copy, whole
 from fathom.training.optimizer import make_optimizer
 from fathom.training.precision import autocast
 from fathom.training.schedule import rate_factor
 from fathom.training.settings import TrainingSettings
 from fathom.training.signals import stop_requests
-from fathom.training.state import RunState, load_checkpoint, save_checkpoint
+from fathom.training.state import RunState, load_checkpoint, load_weights, save_checkpoint
 
 METRICS = "metrics.jsonl"
 
@@ -67,7 +74,7 @@ class SilentListener:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a finished run was; the model that was handed in now holds the best weights."""
+    """What a run was, or how far it is. When it is finished, the model that was handed in holds the best weights."""
 
     steps: int
     seconds: float
@@ -76,6 +83,7 @@ class TrainingResult:
     best_step: int
     evaluations: list[dict[str, float]]
     stopped_early: bool
+    processes: int = 1  # that shared the work
 
 
 # scores of the model on the dev part; "score" is the one to maximise
@@ -91,8 +99,10 @@ def train(
     folder: Path,
     fingerprint: str,
     evaluate: Evaluate | None = None,
+    keep: Callable[[TrainingResult], None] | None = None,
     resume: bool = False,
     listener: Listener | None = None,
+    ranks: Ranks | None = None,
 ) -> TrainingResult:
     """Trains `model` in place, on the device where it is.
 
@@ -102,14 +112,21 @@ def train(
         evaluate: called with the model (in evaluation mode) and a function that says whether a stop was asked for;
             returns scores, of which "score" is maximised, or None if it gave up because of a stop. Without it the last
             weights are the result.
+        keep: called after every `settings.keep_every` updates with how far the run is, to write the model down as it is then.
         resume: go on from the newest checkpoint in `folder`.
+        ranks: the processes that train together, each of which calls this with the same arguments; None: this one alone.
 
     Raises:
+        SettingsError: batches that the processes cannot share, or a checkpoint of another run.
         NonFiniteError: a loss or gradient that is not finite, before it reaches the weights.
         InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint has been written.
-        MachineError: the disk is full or read-only; earlier checkpoints stay.
+        MachineError: the disk is full or read-only, or another process died; earlier checkpoints stay.
+        ToldElsewhereError: one of these, in all processes but the first, where all found it.
     """
-    listener = listener or SilentListener()
+    ranks = ranks or Ranks()
+    ranks.require_fit(settings, memory=objective.memory if isinstance(objective, Remembering) else 0)
+    ranks.require_same("data, settings or versions", fingerprint)
+    listener = listener if listener is not None and ranks.is_first else SilentListener()
     device = next(model.parameters()).device
     plans = _cut(
         _grouped([_plan(data.epoch(epoch), settings, epoch) for epoch in range(settings.epochs)], settings), settings.updates
@@ -117,36 +134,67 @@ def train(
     total = sum(len(plan) for plan in plans)
     epoch_starts = set(accumulate((len(plan) for plan in plans), initial=0))
     evaluation_steps = _evaluation_steps([len(plan) for plan in plans], settings.evaluations)
-    torch.manual_seed(settings.seed)
+    kept_steps = set(range(settings.keep_every, total + 1, settings.keep_every)) if settings.keep_every else set()
+    sharded = sharded_copy(model, ranks) if settings.sharding == "fsdp" and ranks.world > 1 else None
+    given, model = model, model if sharded is None else sharded.model
     optimizer = make_optimizer(model, settings)
+    computation = replicated(model, ranks) if sharded is None else sharded
     for part in model.modules():
         if isinstance(part, Transformer):
             part.checkpoint_activations = settings.checkpoint_activations
+    if settings.compile:
+        compile_blocks(model, device)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state, best = RunState(fingerprint), None
     checkpoints = folder / "checkpoints"
     if resume:
-        state, best, damaged = load_checkpoint(checkpoints, fingerprint, model, optimizer, objective)
-        for sentence in damaged:
+        with ranks.first_goes_ahead():
+            state, best, damaged = load_checkpoint(checkpoints, fingerprint, model, optimizer, objective)
+        ranks.require_same("checkpoints", str(state.step))
+        for sentence in [*damaged, f"resumed at update {state.step} of {total}", *_computed_otherwise(state, ranks)]:
             listener.on_message(sentence)
-        listener.on_message(f"resumed at update {state.step} of {total}")
+    state.processes, state.threads = ranks.world, torch.get_num_threads()
     folder.mkdir(parents=True, exist_ok=True)
-    _cut_metrics(folder / METRICS, state.step)
-    metrics = (folder / METRICS).open("a", encoding="utf-8")
+    if ranks.is_first:
+        _cut_metrics(folder / METRICS, state)
+    metrics = (folder / METRICS if ranks.is_first else Path(os.devnull)).open("a", encoding="utf-8")
     started, last_saved, stopped_early = time.monotonic() - state.seconds, time.monotonic(), False
 
-    def save() -> None:
+    def save(ranks: Ranks) -> None:
         nonlocal last_saved
         state.seconds = time.monotonic() - started
-        save_checkpoint(checkpoints, state, model, optimizer, objective, best)
+        if ranks.is_first:
+            os.fsync(metrics.fileno())  # a checkpoint never knows of a line that a power cut took
+        save_checkpoint(checkpoints, state, model, optimizer, objective, best, keep=settings.keep_newest, ranks=ranks)
         last_saved = time.monotonic()
 
-    with metrics, stop_requests() as stop_asked:
-        updates = _updates(plans, data, state.step)
+    def rescued() -> str:
+        if ranks.is_first and sharded is None:
+            save(Ranks())  # between updates each process holds whole weights
+        return f"update {state.step} of {total} was done; checkpoints are in {checkpoints}"
+
+    def hand_back() -> None:
+        if sharded is not None:
+            given.load_state_dict({name: whole(tensor) for name, tensor in model.state_dict().items()})
+
+    def result() -> TrainingResult:
+        return TrainingResult(
+            steps=state.step,
+            seconds=time.monotonic() - started,
+            update_seconds=state.update_seconds,
+            tokens=state.tokens,
+            best_step=state.best_step if best is not None else state.step,
+            evaluations=state.evaluations,
+            stopped_early=stopped_early,
+            processes=ranks.world,
+        )
+
+    with machine_errors(folder), metrics, ranks.ending_if_one_is_lost(rescued), stop_requests() as stop_asked:
+        updates = _updates(plans, data, state.step, ranks)
         while True:
             if evaluate is not None and state.step in evaluation_steps and state.evaluated_at < state.step:
                 model.eval()
-                scores = evaluate(model, stop_asked)
+                scores = _evaluated(computation, evaluate, stop_asked, ranks)
                 if scores is not None:
                     state.evaluated_at = state.step
                     state.evaluations.append({"step": state.step, **scores})
@@ -156,48 +204,47 @@ def train(
                     _write(metrics, {"step": state.step, **scores})
                     listener.on_evaluation(state.step, total, scores)
                     stopped_early = _out_of_patience(state, settings.patience)
-            if stop_asked():
-                save()
-                raise InterruptedRunError(
+            if keep is not None and state.step in kept_steps:
+                hand_back()
+                with ranks.first_goes_ahead():
+                    if ranks.is_first:
+                        keep(result())
+            stop, due = ranks.any(stop_asked(), time.monotonic() - last_saved > settings.checkpoint_minutes * 60)
+            if stop:
+                save(ranks)
+                stopped = InterruptedRunError(
                     f"stopped at update {state.step} of {total}; everything so far is in {checkpoints}",
                     do="repeat the command with --resume to go on from here",
                 )
+                raise ranks.told_once(stopped)
             if state.step == total or stopped_early:
-                save()  # so that a stop in what follows the training does not cost it
+                save(ranks)  # so that a stop in what follows the training does not cost it
                 break
-            if time.monotonic() - last_saved > settings.checkpoint_minutes * 60:
-                save()
+            if due:
+                save(ranks)
             begun = time.monotonic()
             model.train()
             if isinstance(objective, Remembering) and state.step in epoch_starts:
                 objective.forget()
-            batches = next(updates)
+            update = next(updates)
             rate = _set_rate(optimizer, rate_factor(state.step, total, settings))
-            loss = _gradient(model, objective, batches, settings, device, step=state.step + 1)
-            norm = float(nn.utils.clip_grad_norm_(parameters, settings.clip))
-            _require_finite_gradient(norm, batches, step=state.step + 1)
+            loss, tokens = _gradient(computation, objective, update, settings, device, ranks, step=state.step + 1)
+            norm = clip_gradient(parameters, settings.clip)
+            _require_finite_gradient(norm, update, ranks, step=state.step + 1)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
-            state.tokens += sum(batch.tokens for batch in batches)
+            state.tokens += tokens
             state.update_seconds += time.monotonic() - begun
             speed = state.tokens / state.update_seconds
             _write(metrics, {"step": state.step, "loss": loss, "rate": rate, "gradient_norm": norm, "tokens": state.tokens})
             listener.on_step(state.step, total, loss, rate, speed)
-    if best is not None:
-        model.load_state_dict(best)
-    model.eval()
-    seconds = time.monotonic() - started
-    best_step = state.best_step if best is not None else state.step
-    return TrainingResult(
-        steps=state.step,
-        seconds=seconds,
-        update_seconds=state.update_seconds,
-        tokens=state.tokens,
-        best_step=best_step,
-        evaluations=state.evaluations,
-        stopped_early=stopped_early,
-    )
+        if best is not None:
+            load_weights(model, best)
+        hand_back()
+        given.to(device)
+    given.eval()
+    return result()
 
 
 def _plan(dataset: Rows, settings: TrainingSettings, epoch: int) -> list[np.ndarray]:
@@ -245,13 +292,22 @@ def _cut(plans: list[list[list[np.ndarray]]], updates: int | None) -> list[list[
     return [plan for plan in kept if plan]
 
 
-def _updates(plans: list[list[list[np.ndarray]]], data: Epochs, done: int) -> Iterator[list[Batch]]:
+@dataclass(frozen=True)
+class _Update:
+    """What one rank computes of an update."""
+
+    batches: list[tuple[int, Batch, bool]]  # number in the update, batch, whether it counts
+    examples: int  # of all ranks
+
+
+def _updates(plans: list[list[list[np.ndarray]]], data: Epochs, done: int, ranks: Ranks) -> Iterator[_Update]:
     number = 0
     for epoch, plan in enumerate(plans):
         if number + len(plan) > done:
             rows = data.epoch(epoch)
             for batches in plan[max(0, done - number) :]:
-                yield [rows.batch(indices) for indices in batches]
+                dealt = [(place, rows.batch(indices), counts) for place, indices, counts in ranks.deal(batches)]
+                yield _Update(dealt, sum(map(len, batches)))
         number += len(plan)
 
 
@@ -264,41 +320,86 @@ def _evaluation_steps(updates: list[int], evaluations: int) -> set[int]:
     return steps
 
 
+def _evaluated(
+    computation: nn.Module, evaluate: Evaluate, stop_asked: Callable[[], bool], ranks: Ranks
+) -> dict[str, float] | None:
+    """The scores, which all ranks compute, so that they stop together; the first one's are everybody's."""
+
+    def measured(model: nn.Module) -> dict[str, float] | None:
+        return evaluate(model, lambda: ranks.any(stop_asked())[0])
+
+    with torch.no_grad():
+        found: dict[str, float] | None = computation(measured)
+    return ranks.from_first(found)
+
+
 def _gradient(
-    model: nn.Module, objective: Objective, batches: list[Batch], settings: TrainingSettings, device: torch.device, *, step: int
-) -> float:
-    """Adds the gradient of the mean loss over all examples of an update; returns that mean."""
-    examples = sum(len(batch.example_ids) for batch in batches)
-    total = 0.0
-    for batch in batches:
-        with autocast(settings.precision, device):
-            losses = objective.losses(model, batch.to(device))
-        finite = torch.isfinite(losses)
-        if not finite.all():
-            bad = [batch.example_ids[index] for index in (~finite).nonzero().flatten().tolist()]
-            raise NonFiniteError(
+    computation: nn.Module,
+    objective: Objective,
+    update: _Update,
+    settings: TrainingSettings,
+    device: torch.device,
+    ranks: Ranks,
+    *,
+    step: int,
+) -> tuple[float, int]:
+    """Adds the gradient of the mean loss over all examples of an update; returns that mean, and the tokens that were read."""
+    total, tokens = 0.0, 0
+    for left, (number, batch, counts) in zip(range(len(update.batches) - 1, -1, -1), update.batches, strict=True):
+        torch.manual_seed(_seed_of_batch(settings.seed, step, number))
+        with not_yet_added_up(computation) if left else nullcontext():
+            with autocast(settings.precision, device):
+                losses: Tensor = computation(partial(objective.losses, batch=batch.to(device)))
+            _require_finite_losses(losses, batch, ranks, step=step)
+            loss = losses.sum() / update.examples if counts else losses.sum() * 0
+            total += loss.item()  # before the gradient: a GPU whose gradient waits for another that is lost would not answer
+            torch.autograd.backward(loss * ranks.world)  # the ranks' gradients are averaged
+        tokens += batch.tokens * counts
+    total, read = ranks.sum(total, tokens)
+    return total, int(read)
+
+
+def _seed_of_batch(seed: int, step: int, number: int) -> int:
+    return int(np.random.SeedSequence((seed, step, number)).generate_state(1, np.uint64)[0])
+
+
+def _require_finite_losses(losses: Tensor, batch: Batch, ranks: Ranks, *, step: int) -> None:
+    bad = [batch.example_ids[index] for index in (~torch.isfinite(losses)).nonzero().flatten().tolist()]
+    if ranks.any(bool(bad))[0]:
+        bad = sorted({number for found in ranks.gather(bad) for number in found})
+        raise ranks.told_once(
+            NonFiniteError(
                 f"the loss of update {step} is not finite, at training example {_some(bad)} (counted from 0)",
                 expected="finite losses",
                 do="look at that text; if it is ordinary, lower --learning-rate. The weights were not touched",
             )
-        loss: Tensor = losses.sum() / examples
-        torch.autograd.backward(loss)
-        total += loss.item()
-    return total
+        )
 
 
-def _require_finite_gradient(norm: float, batches: list[Batch], *, step: int) -> None:
+def _require_finite_gradient(norm: float, update: _Update, ranks: Ranks, *, step: int) -> None:
     if not np.isfinite(norm):
-        examples = [number for batch in batches for number in batch.example_ids]
-        raise NonFiniteError(
-            f"the gradient of update {step} is not finite; its training examples are {_some(examples)} (counted from 0)",
-            expected="finite gradients",
-            do="lower --learning-rate or raise --warmup. The weights were not touched",
+        gathered = ranks.gather([n for _, batch, counts in update.batches if counts for n in batch.example_ids])
+        examples = [number for found in gathered for number in found]
+        raise ranks.told_once(
+            NonFiniteError(
+                f"the gradient of update {step} is not finite; its training examples are {_some(examples)} (counted from 0)",
+                expected="finite gradients",
+                do="lower --learning-rate or raise --warmup. The weights were not touched",
+            )
         )
 
 
 def _some(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
+
+
+def _computed_otherwise(state: RunState, ranks: Ranks) -> Iterator[str]:
+    before, now = (state.processes, state.threads), (ranks.world, torch.get_num_threads())
+    if before != now:
+        yield (
+            f"the part before was computed by {before[0]} process(es) of {before[1]} thread(s), this one is by {now[0]} of "
+            f"{now[1]}: the numbers are the same up to rounding, not bit for bit"
+        )
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
@@ -318,9 +419,10 @@ def _write(file: object, entry: dict[str, float]) -> None:
     print(json.dumps(entry), file=file, flush=True)  # type: ignore[call-overload]
 
 
-def _cut_metrics(path: Path, step: int) -> None:
-    """Forgets what was recorded after the checkpoint that a run resumes from."""
+def _cut_metrics(path: Path, state: RunState) -> None:
+    """Forgets what a checkpoint does not know of: later updates, and later evaluations, even of its own update."""
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+        entries = map(json.loads, lines)
+        known = [entry["step"] <= (state.evaluated_at if "score" in entry else state.step) for entry in entries]
+        write_text_atomically(path, "".join(line for line, keep in zip(lines, known, strict=True) if keep))

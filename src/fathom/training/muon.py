@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from fathom.training.distributed import shard_like, whole
+
 MOMENTUM = 0.95
-_STEPS = ((3.4445, -4.7750, 2.0315),) * 5  # of a X + b (X Xᵀ) X + c (X Xᵀ)² X, chosen by Jordan for speed: it ends near 1
+STEPS = ((3.4445, -4.7750, 2.0315),) * 5  # of a X + b (X Xᵀ) X + c (X Xᵀ)² X, chosen by Jordan for speed: it ends near 1
 
 
 class Muon(torch.optim.Optimizer):
@@ -60,7 +62,8 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         momentum: Tensor = state["momentum"]
         momentum.lerp_(gradient, 1 - MOMENTUM)
-        update = orthogonal(gradient.lerp(momentum, MOMENTUM))
+        ahead = gradient.lerp(momentum, MOMENTUM)
+        update = shard_like(orthogonal(whole(ahead)), ahead)  # a part of a matrix does not tell what is orthogonal to it
         parameter.mul_(1 - rate * decay).add_(update, alpha=-rate * 0.2 * math.sqrt(max(parameter.shape)))
 
     def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
@@ -97,7 +100,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     wide = matrix.bfloat16() if matrix.is_cuda else matrix.float()
     wide = wide.mT if tall else wide  # the products are then of the shorter side
     wide = wide / (wide.norm() + 1e-7)
-    for a, b, c in _STEPS:
+    for a, b, c in STEPS:
         product = wide @ wide.mT
         wide = a * wide + (b * product + c * product @ product) @ wide
     found: Tensor = (wide.mT if tall else wide).to(matrix.dtype)

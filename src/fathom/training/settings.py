@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+KEEPING = frozenset({"checkpoint_minutes", "keep_newest", "keep_every"})  # what stays on disk: changes no number of a run
+
 
 class TrainingSettings(BaseModel):
     """How the one training loop runs."""
@@ -16,7 +18,12 @@ class TrainingSettings(BaseModel):
     updates: int | None = Field(default=None, ge=1, description="stop after so many updates, if the epochs have more")
     batch_tokens: int = Field(default=4096, ge=8, description="tokens in a batch, padding included")
     batch_rows: int | None = Field(default=32, ge=1, description="texts in a batch at most")
-    accumulate: int = Field(default=1, ge=1, description="batches that make one update")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="batches that make one update, over all processes of the run, which share them: on any number of processes "
+        "that divides it, the run is the same",
+    )
     batch_warmup: float = Field(
         default=0.0, ge=0, le=1, description="share of the batches over which an update grows from 1 batch to `accumulate`"
     )
@@ -44,11 +51,24 @@ class TrainingSettings(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor is fast at it, float32 elsewhere"
     )
+    compile: bool = Field(
+        default=False,
+        description="compile the blocks for the device (torch.compile): minutes at the start, then faster updates; "
+        "dropout falls otherwise",
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        default="none",
+        description="with several processes: each holds the whole model, or (fsdp) a part of it; the numbers are the same",
+    )
     checkpoint_activations: bool = Field(
         default=False,
         description="compute blocks again for the gradient instead of keeping what they made: less memory, more time",
     )
     checkpoint_minutes: float = Field(default=5.0, gt=0, description="minutes between checkpoints")
+    keep_newest: int = Field(default=2, ge=1, description="checkpoints to resume from that stay; each holds the best weights")
+    keep_every: int | None = Field(
+        default=None, ge=1, description="updates after which the model is kept for good, as a folder in OUTPUT.steps"
+    )
     seed: int = Field(default=0, ge=0, description="decides fresh weights, dropout and the order of the texts")
 
     @model_validator(mode="after")

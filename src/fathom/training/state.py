@@ -1,12 +1,13 @@
 """A training run's whole state in a folder, so that a resumed run is the same run, bit for bit.
 
-    checkpoints/step-00000120/   state.safetensors   weights, moments, what the objective holds, the random generator
+    checkpoints/step-00000120/   state.safetensors   weights, moments, what the objective holds
                                  best.safetensors    the best weights so far
                                  state.json          step, evaluations, settings' fingerprint
                                  SHA256SUMS
 
-The order of the texts needs no state: it is a function of (seed, epoch). No pickle: tensors are safetensors, the rest JSON.
-The two newest checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
+Chance needs no state: the order of the texts is a function of (seed, epoch), what is drawn for a batch one of (seed, update,
+batch). Tensors are whole, whoever held parts of them, so any number of processes resumes. No pickle: safetensors and JSON.
+The newest few checkpoints stay, so that one damaged on disk costs the steps between them, not the run.
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fathom.errors import ModelFolderError, SettingsError
-from fathom.folders import verify_folder, write_folder
+from fathom.folders import clear_leftovers, verify_folder, write_folder
 from fathom.objectives import Objective, Remembering
-
-KEPT = 2
+from fathom.training.distributed import Ranks, shard_like, whole
 
 
 @dataclass
@@ -41,6 +41,8 @@ class RunState:
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_score: float = float("-inf")
     best_step: int = -1
+    processes: int = 1  # that computed the last part of the run
+    threads: int = 0  # of each
 
 
 def save_checkpoint(
@@ -50,27 +52,40 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     objective: Objective,
     best: dict[str, Tensor] | None,
+    *,
+    keep: int,
+    ranks: Ranks | None = None,
 ) -> Path:
-    """Writes `folder`/step-…, whole or not at all, and removes all but the newest two. Returns the checkpoint's folder."""
+    """Writes `folder`/step-…, whole or not at all, and removes all but the newest `keep`. Returns the checkpoint's folder.
+
+    Of several ranks all call it, with the parts that they hold, and the first writes.
+    """
+    ranks = ranks or Ranks()
     target = folder / f"step-{state.step:08d}"
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     if isinstance(objective, Remembering):
         tensors |= {f"objective.{name}": tensor for name, tensor in objective.state().items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors |= {f"random.cuda.{i}": t for i, t in enumerate(torch.cuda.get_rng_state_all())}
-    with write_folder(target, overwrite=True) as temporary:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors"
-        )
-        if best is not None:
-            save_file(best, temporary / "best.safetensors")
-        (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
-    for old in _checkpoints(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    tensors, best = _to_write(tensors, ranks), None if best is None else _to_write(best, ranks)
+    with ranks.first_goes_ahead():
+        if ranks.is_first:
+            with write_folder(target, overwrite=True) as temporary:
+                save_file(tensors, temporary / "state.safetensors")
+                if best is not None:
+                    save_file(best, temporary / "best.safetensors")
+                (temporary / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+            found = _checkpoints(folder)
+            ahead = found.index(target)  # of this one: those that were damaged when the run resumed from before them
+            for useless in found[:ahead] + found[ahead + keep :]:
+                shutil.rmtree(useless, ignore_errors=True)
     return target
+
+
+def _to_write(tensors: dict[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """Gathered one after the other, and kept by the first rank."""
+    gathered = ((name, whole(tensor.detach())) for name, tensor in tensors.items())
+    return {name: tensor.cpu().contiguous() for name, tensor in gathered if ranks.is_first}
 
 
 def load_checkpoint(
@@ -87,11 +102,10 @@ def load_checkpoint(
         SettingsError: the checkpoint is of another run (other settings, data or base model).
     """
     damaged: list[str] = []
-    for leftover in folder.glob(".step-*"):  # of a process killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
+    clear_leftovers(folder)
     for checkpoint in _checkpoints(folder):
         try:
-            verify_folder(checkpoint)
+            verify_folder(checkpoint, strict=True)
             state = RunState(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
             tensors = load_file(checkpoint / "state.safetensors")
             best_file = checkpoint / "best.safetensors"
@@ -110,27 +124,32 @@ def load_checkpoint(
     raise ModelFolderError(
         f"{folder} holds no checkpoint that is whole" + "".join(f"\n    {line}" for line in damaged),
         expected="the checkpoints of an interrupted run",
-        do="start the run without --resume",
+        do="start anew: --overwrite in place of --resume",
     )
 
 
 def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer, objective: Objective) -> None:
-    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    load_weights(model, {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")
         if kind == "optimizer":
             index, _, key = rest.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
+            parameter = parameters[int(index)]
+            moment = shard_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+            moments.setdefault(int(index), {})[key] = moment
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     if isinstance(objective, Remembering):
         device = next(model.parameters()).device
         held = {name.removeprefix("objective."): t.to(device) for name, t in tensors.items() if name.startswith("objective.")}
         objective.restore(held)
-    torch.set_rng_state(tensors["random.cpu"])
-    cuda = sorted(name for name in tensors if name.startswith("random.cuda."))
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([tensors[name] for name in cuda])
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Takes over whole tensors, or this rank's parts of them."""
+    held = model.state_dict()
+    model.load_state_dict({name: shard_like(tensor, held[name]) for name, tensor in weights.items()})
 
 
 def _checkpoints(folder: Path) -> list[Path]:

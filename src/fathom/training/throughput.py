@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from fathom.data import Batch
-from fathom.objectives import Objective, Remembering
+from fathom.objectives import Objective, memory_aside
 from fathom.training.precision import Precision, uses_bfloat16
 
 _LONG_ENOUGH = 0.02  # seconds of one matrix product, so that starting it does not count
@@ -30,9 +30,9 @@ class Work:
     flops_per_token: float  # forward and backward
     peak: float  # FLOP/s
 
-    def utilisation(self, tokens: int, seconds: float) -> float:
-        """MFU of so many real tokens in so many seconds of updates."""
-        return self.flops_per_token * tokens / max(seconds, 1e-9) / self.peak
+    def utilisation(self, tokens: int, seconds: float, processes: int = 1) -> float:
+        """MFU of so many real tokens in so many seconds of updates; each of several processes has this peak."""
+        return self.flops_per_token * tokens / max(seconds, 1e-9) / (self.peak * processes)
 
 
 def measure_work(model: nn.Module, objective: Objective, batch: Batch, precision: Precision) -> Work:
@@ -48,16 +48,24 @@ def measure_work(model: nn.Module, objective: Objective, batch: Batch, precision
 def training_flops(model: nn.Module, objective: Objective, batch: Batch) -> int:
     """FLOPs of loss and gradient of a batch: two for each multiplication in a matrix product or in attention."""
     device, was_training = next(model.parameters()).device, model.training
-    held = objective.state() if isinstance(objective, Remembering) else {}
     model.train()
-    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+<<<<<<< HEAD
+    counter = flop_counter()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), counter:
+=======
+    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+    random = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with random, memory_aside(objective), counter:
+>>>>>>> main
         torch.autograd.backward(objective.losses(model, batch.to(device)).sum())
     model.zero_grad(set_to_none=True)
     model.train(was_training)
-    if isinstance(objective, Remembering):
-        objective.restore(held)
     return int(counter.get_total_flops())
+
+
+def flop_counter() -> FlopCounterMode:
+    """Counts two FLOPs for each multiplication in a matrix product or in attention, on CPUs too, while it is entered."""
+    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
 
 
 def peak_flops(device: torch.device, precision: Precision) -> float:

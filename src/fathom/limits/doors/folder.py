@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from fathom.checkpoint import resolve_model
@@ -16,7 +17,7 @@ from fathom.data import Example, TokenizedDataset
 from fathom.families import FAMILIES
 from fathom.folders import sha256_of_file
 from fathom.inference import Predictor, text_probabilities, window_logits
-from fathom.limits.classifier import Classifier, Lengths
+from fathom.limits.classifier import Classifier, Lengths, States
 from fathom.model import SequenceClassifier
 
 
@@ -48,31 +49,37 @@ class FolderClassifier(Classifier):
             return None
         return f"{sha256_of_file(self.folder / WEIGHTS)} {self._predictor.about.model_dump_json()}"
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Where a text is read in windows: the logarithm of its averaged probabilities at temperature 1."""
+    def states(self, texts: Sequence[str]) -> States:
+        """What a pass gives. Of a text that is read in windows: the mean of their probabilities and embeddings, and as logits
+        the logarithm of the mean of their probabilities at temperature 1.
+        """
         dataset = self._tokenize(texts)
-        found = window_logits(self._predictor.classifier, dataset, precision=self._predictor.precision)
+        found = window_logits(_WithWhatTheHeadReads(self._predictor.classifier), dataset, precision=self._predictor.precision)
         assert found is not None
-        if len(dataset.example_of) == len(texts):
-            return found.astype(np.float64)
-        averaged: np.ndarray = np.log(text_probabilities(found, dataset.example_of, 1.0))
-        return averaged
+        logits, inside, text_of = found[:, : len(self.labels)], found[:, len(self.labels) :], dataset.example_of
+        embeddings = np.zeros((len(texts), inside.shape[1]), dtype=np.float32)
+        np.add.at(embeddings, text_of, inside)
+        windows = np.bincount(text_of, minlength=len(texts))
+        return States(
+            probabilities=text_probabilities(logits, text_of, self._predictor.about.temperature),
+            logits=logits.astype(np.float64)
+            if len(text_of) == len(texts)
+            else np.log(text_probabilities(logits, text_of, 1.0)),
+            embeddings=embeddings / windows[:, None].astype(np.float32),
+            lengths=_lengths(dataset, len(texts)),
+        )
 
-    def lengths(self, texts: Sequence[str]) -> Lengths:
-        """In the model's own tokens, special ones included; of windows, shared tokens count twice."""
-        dataset = self._tokenize(texts)
-        read = np.bincount(dataset.example_of, weights=dataset.lengths, minlength=len(texts)).astype(np.int64)
-        return Lengths(read + dataset.dropped, np.asarray(dataset.dropped, dtype=np.int64))
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """As `states` gives them."""
+        return self.states(texts).logits
 
     def embeddings(self, texts: Sequence[str]) -> np.ndarray:
         """What the last linear map reads; of windows, their mean."""
-        dataset = self._tokenize(texts)
-        found = window_logits(_BeforeHead(self._predictor.classifier), dataset, precision=self._predictor.precision)
-        assert found is not None
-        sums = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
-        np.add.at(sums, dataset.example_of, found)
-        mean: np.ndarray = sums / np.bincount(dataset.example_of, minlength=len(texts))[:, None].astype(np.float32)
-        return mean
+        return self.states(texts).embeddings
+
+    def lengths(self, texts: Sequence[str]) -> Lengths:
+        """In the model's own tokens, special ones included; of windows, shared tokens count twice."""
+        return _lengths(self._tokenize(texts), len(texts))
 
     def predictor(self) -> Predictor:
         """The model itself."""
@@ -82,22 +89,27 @@ class FolderClassifier(Classifier):
         return self._predictor.tokenize(Example(text) for text in texts)
 
 
-class _BeforeHead(nn.Module):
-    """The same model, up to its last linear map."""
+def _lengths(dataset: TokenizedDataset, texts: int) -> Lengths:
+    read = np.bincount(dataset.example_of, weights=dataset.lengths, minlength=texts).astype(np.int64)
+    return Lengths(read + dataset.dropped, np.asarray(dataset.dropped, dtype=np.int64))
+
+
+class _WithWhatTheHeadReads(nn.Module):
+    """The same model; behind its logits stands what its last linear map has read."""
 
     def __init__(self, model: SequenceClassifier) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
-        """(B, L) token ids -> (B, width)."""
+        """(B, L) token ids -> (B, K + width)."""
         seen: list[Tensor] = []
         hook = self.model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         try:
-            self.model(token_ids, padding_mask, segment_ids)
+            logits = self.model(token_ids, padding_mask, segment_ids)
         finally:
             hook.remove()
-        return seen[0]
+        return torch.cat([logits.float(), seen[0].float()], dim=1)
 
 
 def open_folder(spec: str, *, device: str | None) -> Classifier:

@@ -1,11 +1,30 @@
 """What an audit measures, in this order. To add a measure: a file here with a `MEASURING`, and its line in `MEASURINGS`."""
 
 from fathom.limits.context import Measuring
-from fathom.limits.measures import abstention, accuracy, calibration, selective
+from fathom.limits.measures import (
+    abstention,
+    accuracy,
+    calibration,
+    cost,
+    drift,
+    groups,
+    leakage,
+    length,
+    out_of_domain,
+    selective,
+    shortcuts,
+)
 
 MEASURINGS: tuple[Measuring, ...] = (
     accuracy.MEASURING,
     calibration.MEASURING,
     selective.MEASURING,
     abstention.MEASURING,
+    length.MEASURING,
+    groups.MEASURING,
+    shortcuts.MEASURING,
+    out_of_domain.MEASURING,
+    drift.MEASURING,
+    leakage.MEASURING,
+    cost.MEASURING,
 )

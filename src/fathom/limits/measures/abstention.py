@@ -31,7 +31,8 @@ def _threshold(context: Context) -> list[Measure]:
             for name, title in (answered, given)
         ]
     probabilities = context.asked.probabilities(report.texts)
-    kept = probabilities.max(axis=1) >= threshold.value
+    stopped = context.stops(report.texts)
+    kept = (probabilities.max(axis=1) >= threshold.value) & ~np.array([bool(why) for why in stopped])
     right = probabilities.argmax(axis=1) == report.truth
     groups = None if report.groups is None else [group for group, keep in zip(report.groups, kept, strict=True) if keep]
     coverage = Measure(
