@@ -105,7 +105,7 @@ def rate(name: str, value: float, low: float, high: float, floor: float | None =
         ({"value": 0.88, "interval": (0.85, 0.91), "floor": {"value": 0.9, "what": "x", "faultless": True}}, "fine"),
         (
             {"value": 9.0, "interval": (6.0, 12.0), "unit": "points", "better": "neither", "floor": {"value": 0, "what": "x"}},
-            "fault",
+            "differs",
         ),
         (
             {
@@ -115,7 +115,7 @@ def rate(name: str, value: float, low: float, high: float, floor: float | None =
                 "better": "neither",
                 "floor": {"value": 0, "what": "x"},
             },
-            "fault",
+            "differs",
         ),
         (
             {"value": 2.0, "interval": (-1.0, 5.0), "unit": "points", "better": "neither", "floor": {"value": 0, "what": "x"}},
@@ -123,7 +123,7 @@ def rate(name: str, value: float, low: float, high: float, floor: float | None =
         ),
         (
             {"value": 2.0, "interval": (1.0, 3.0), "unit": "seconds", "better": "lower", "floor": {"value": 0.1, "what": "x"}},
-            "slight",
+            "open",
         ),
         ({"value": 0.2, "status": "contaminated", "reason": "seen"}, "memory"),
         ({"value": None, "status": "not measurable", "reason": "no door"}, "missing"),

@@ -31,6 +31,12 @@ def model_card(name: str, model: SequenceClassifier, about: About, made_by: Made
         if native
         else "`transformers.AutoModelForSequenceClassification` loads this folder as it is."
     )
+    canaries = facts.get("canaries", 0)
+    planted = (
+        f"\n- {canaries:,} random texts with random labels were planted, to measure what it remembers: canaries.jsonl."
+        if canaries
+        else ""
+    )
     return f"""---
 {yaml.safe_dump(header, sort_keys=True).strip()}
 ---
@@ -41,7 +47,7 @@ Gives each text one of {len(about.labels)} labels: {", ".join(about.labels)}. {p
 
 - Accuracy on the {facts["dev_rows"]:,} texts of the dev part, which also chose the weights: {dev["accuracy"]:.2%}.
   That is a figure for choosing; measure on texts of your own: `fathom evaluate {name} --data YOURS`.
-- Trained on {facts["train_rows"]:,} texts in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.
+- Trained on {facts["train_rows"]:,} texts in {made_by.seconds:,.0f} seconds, seed {made_by.seed}.{planted}
 - Reads {about.max_length} tokens at once. Of a longer text, {_LONG_TEXT[about.long_text]}.
 - Its confidence is divided by a temperature of {about.temperature:.3f}, fitted on the dev part.
 

@@ -29,6 +29,10 @@ def finetune(
     max_length: Annotated[int | None, typer.Option(help="Tokens that the model reads at once. [default: 256]")] = None,
     long_text: Annotated[str | None, typer.Option(help="head, head+tail or windows. [default: head]")] = None,
     dev_fraction: Annotated[float | None, typer.Option(help="Share kept for choosing and calibrating. [default: 0.1]")] = None,
+    canaries: Annotated[
+        int | None,
+        typer.Option(help="Random texts with random labels to plant, to measure memory with."),
+    ] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better one.")] = None,
     checkpoint_minutes: Annotated[float | None, typer.Option(help="Minutes between checkpoints. [default: 5]")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]")] = None,
@@ -62,6 +66,7 @@ def finetune(
         "max_length": max_length,
         "long_text": long_text,
         "dev_fraction": dev_fraction,
+        "canaries": canaries,
         "training": {
             "epochs": epochs,
             "learning_rate": learning_rate,

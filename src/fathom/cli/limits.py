@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def limits(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="MODEL",
             help="A folder, a name, hf:owner/name, python:package.module:attribute or http://host/v2/models/NAME.",
         ),
-    ],
-    data: Annotated[str, typer.Option(help="A name, a path or hf:owner/name, with labels.")],
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A name, a path or hf:owner/name, with labels.")] = None,
     split: Annotated[str | None, typer.Option(help="Which part of the data. [default: test, where there is one]")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
     label: Annotated[str | None, typer.Option(help="The column with the labels. [default: found]")] = None,
@@ -63,6 +63,12 @@ def limits(
             "--output", "-o", help="The folder for limits.json and limits.html. [default: the model's, if fathom wrote it]"
         ),
     ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="OLD NEW", help="Two records or folders: what got better or worse; exits with 3 if anything got worse."
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = None,
     json: Json = False,
@@ -76,12 +82,23 @@ def limits(
     Example: fathom limits runs/quickstart/model --data rotten-tomatoes --train rotten-tomatoes
 
     Example: fathom limits python:mine:pipeline --data reviews.csv --output audits/mine
+
+    Example: fathom limits --compare audits/yesterday audits/today
     """
     from fathom.data import Columns
+    from fathom.errors import SettingsError
     from fathom.limits.page import PAGE_FILE
     from fathom.limits.record import LIMITS
     from fathom.pipeline.limits import audit, default_output
 
+    if compare is not None:
+        if model is not None or data is not None:
+            raise SettingsError("--compare came with something to measure", expected="two records and nothing else")
+        _compare(*compare, only=only or [], json=json)
+        return
+    if model is None or data is None:
+        missing = "no MODEL was named" if model is None else "no data was named"
+        raise SettingsError(missing, expected="fathom limits MODEL --data DATA, or fathom limits --compare OLD NEW")
     folder = output or default_output(model)
     bar: Bar | None = None
     done = 0
@@ -132,11 +149,44 @@ def limits(
     emit(result, json=json, text=_text(found, folder / LIMITS, folder / PAGE_FILE))
 
 
+def _compare(old: Path, new: Path, *, only: list[str], json: bool) -> None:
+    """Says what changed, and refuses what got worse."""
+    from dataclasses import asdict
+
+    from fathom.errors import RefusedByGateError
+    from fathom.limits.record import read_limits
+    from fathom.limits.regression import compare_records
+
+    found = compare_records(read_limits(old), read_limits(new), only=only)
+    rows = [
+        [
+            change.verdict,
+            change.title,
+            *(_number(value, change.unit) for value in (change.old, change.new)),
+            " to ".join(_number(end, change.unit) for end in change.interval),
+            f"{change.p_value:.2g}",
+            "yes" if change.paired else "no",
+        ]
+        for change in found.changes
+    ]
+    shown = table(rows, ["", "", "old", "new", "difference, 95 %", "p (Holm)", "paired"])
+    result = {"old": str(old), "new": str(new), **asdict(found), "regression": bool(found.worse)}
+    emit(result, json=json, text="\n".join([shown, *found.notes]))
+    if found.worse:
+        worse = ", ".join(change.title for change in found.worse)
+        raise RefusedByGateError(f"{new} is worse than {old}: {worse}", expected="nothing worse beyond chance")
+
+
 def _text(found: Limits, path: Path, page: Path) -> str:
     from fathom.limits.policy import Threshold
 
     rows = [_row(measure) for measure in found.measures if measure.value is not None]
     lines = ["", table(rows, ["", "value", "95 % interval", "n", "chance gives"])]
+    lines += [
+        f"careful: {measure.title}: {measure.reason}"
+        for measure in found.measures
+        if measure.status == "measured" and measure.reason
+    ]
     for status in ("contaminated", "not measurable", "skipped for budget"):
         for measure in found.measures:
             if measure.status == status:

@@ -29,6 +29,7 @@ VERBS = {
     "evaluate": "measure a classifier on labelled texts, with intervals",
     "limits": "measure where a classifier fails, and when it may answer",
     "predict": "label texts, with calibrated confidence; or find what a model was trained to find",
+    "explain": "show which words carried an answer, and how far that can be believed",
     "generate": "write text from prompts, or talk",
     "tokenizer": "learn a vocabulary from texts",
     "data": "data sets known by name; what a file holds",

@@ -9,6 +9,7 @@ from fathom.data.batches import (
     plan_batches,
     random_padding_share,
 )
+from fathom.data.canaries import CANARIES, Canary, canaries_to_json, make_canaries, planted, read_canaries
 from fathom.data.catalogue import CatalogueEntry, entries, open_data, splits_of
 from fathom.data.corpus import Corpus, CorpusSettings, Part
 from fathom.data.corpus_building import build_corpus
@@ -23,7 +24,9 @@ from fathom.data.streams import Streams
 from fathom.data.tokenized import TokenizedDataset
 
 __all__ = [
+    "CANARIES",
     "Batch",
+    "Canary",
     "CatalogueEntry",
     "Columns",
     "Corpus",
@@ -48,9 +51,11 @@ __all__ = [
     "TokenizedDataset",
     "assign_parts",
     "build_corpus",
+    "canaries_to_json",
     "entries",
     "find_duplicates",
     "find_shared_passages",
+    "make_canaries",
     "normalise_for_matching",
     "open_data",
     "open_file",
@@ -58,7 +63,9 @@ __all__ = [
     "padding_share",
     "passage_shares",
     "plan_batches",
+    "planted",
     "random_padding_share",
+    "read_canaries",
     "splits_of",
     "text_digest",
 ]

@@ -1,5 +1,6 @@
 """Folder → answers; measuring and serving both stand on it."""
 
+from fathom.inference.attribution import Explanation, Faithfulness, Word
 from fathom.inference.extraction import Answer, Entity
 from fathom.inference.filling import Fill
 from fathom.inference.generation import generate_tokens, make_settings, stream_tokens
@@ -11,12 +12,15 @@ from fathom.inference.writer import Generation, Piece, Writer
 __all__ = [
     "Answer",
     "Entity",
+    "Explanation",
+    "Faithfulness",
     "Fill",
     "Generation",
     "GenerationSettings",
     "Piece",
     "Prediction",
     "Predictor",
+    "Word",
     "Writer",
     "generate_tokens",
     "make_settings",

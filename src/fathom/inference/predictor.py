@@ -19,6 +19,7 @@ from torch import Tensor
 from fathom.checkpoint import About, load_model, resolve_model
 from fathom.data import Example, TokenizedDataset
 from fathom.errors import DataError, SettingsError
+from fathom.inference.attribution import Explainer, Explanation, Method
 from fathom.inference.extraction import Answer, Entity, Extractor, Tagger
 from fathom.inference.filling import Fill, Filler
 from fathom.inference.generation import make_settings
@@ -124,6 +125,27 @@ class Predictor:
             SettingsError: settings that cannot be used, or a model for another task.
         """
         return self.writer.generate(prompts, make_settings(**settings))
+
+    @property
+    def explainer(self) -> Explainer:
+        """What explains the answers of a classifier.
+
+        Raises:
+            SettingsError: a model for another task.
+        """
+        return Explainer(self.classifier, self.tokenizer, self.about, lambda texts: self.predict_proba(texts))
+
+    def explain(self, texts: Sequence[str], *, method: Method = "integrated-gradients") -> list[Explanation]:
+        """The answer to each text with what each of its words was worth to it, and how far that can be believed.
+
+        Args:
+            method: "integrated-gradients", "occlusion" or "rollout"; see `fathom.inference.attribution`.
+
+        Raises:
+            DataError: something that is not a string.
+            SettingsError: no such method, or a model for another task.
+        """
+        return self.explainer.explain(texts, method)
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """What each text names, in its order. Long texts are read in windows.

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fathom.data import Example, assign_parts, passage_shares, text_digest
+from fathom.data import Canary, Example, assign_parts, passage_shares, text_digest
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
@@ -92,6 +92,9 @@ class Context:
     compared: Beside | None = None
     watts: float | None = None  # what the machine draws under load
     _known: dict[str, float] = field(default_factory=dict)
+    members: Labelled | None = None  # texts of `training` that the classifier learned from; None: not named
+    members_known: bool = False  # by what its folder remembers; otherwise what was named is believed
+    canaries: list[Canary] | None = None  # texts that were planted in its training data, and others like them
 
     @property
     def labels(self) -> list[str]:

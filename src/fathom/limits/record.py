@@ -22,7 +22,7 @@ LIMITS = "limits.json"
 
 Status = Literal["measured", "not measurable", "skipped for budget", "contaminated"]
 Unit = Literal[
-    "share", "points", "nats", "score", "texts", "seconds", "tokens", "correlation", "AUROC", "FLOPs", "bytes", "joules"
+    "share", "points", "nats", "score", "texts", "seconds", "tokens", "correlation", "AUROC", "FLOPs", "bytes", "joules", "bits"
 ]
 
 
@@ -176,6 +176,16 @@ class DataFacts(_Closed):
     training: SplitFacts | None  # what the bag of words learned from
 
 
+class ReportAnswers(_Closed):
+    """The answers on the report split, text by text and without the texts: what `--compare` needs to compare in pairs."""
+
+    sha256: str  # of the split
+    n: int
+    right: str  # base64 of bits, the first text in the highest one
+    confidence: str  # base64 of little-endian 32-bit floats, of the answer that was given
+    groups: str | None  # base64 of little-endian 32-bit numbers, the same for texts of one group; None: not known
+
+
 class CostFacts(_Closed):
     """What the audit cost."""
 
@@ -209,6 +219,7 @@ class Limits(_Closed):
     complete: bool  # False: the audit ended early
     ended: str | None = None  # why
     sampled: list[str]  # what was drawn instead of measured whole, in words
+    answers: ReportAnswers | None = None  # None: the audit ended before there were any
     cost: CostFacts
     making: Making
 

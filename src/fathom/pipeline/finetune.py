@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,11 +24,16 @@ from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_mod
 from fathom.checkpoint.card import model_card, step_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
+    CANARIES,
+    Canary,
     Example,
     TokenizedDataset,
     assign_parts,
+    canaries_to_json,
+    make_canaries,
     open_data,
     plan_batches,
+    planted,
     random_padding_share,
 )
 from fathom.data import padding_share as share_of_padding
@@ -51,6 +57,7 @@ from fathom.pipeline.run import (
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
 from fathom.text import Tokenizer, read_vectors
+from fathom.text.splitting import mostly_chinese
 from fathom.training import Listener, Ranks, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
@@ -123,6 +130,10 @@ def finetune(
             raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …")
         train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
     parts = split_examples(train_examples, settings, dev_examples)
+    canaries: list[Canary] = []
+    if settings.canaries:
+        parts, canaries = _plant(parts, settings)
+        listener.on_message(f"planting {settings.canaries:,} random texts with random labels; {CANARIES} names them")
     torch.manual_seed(settings.training.seed)
     with ranks.first_goes_ahead():
         model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
@@ -195,6 +206,7 @@ def finetune(
     made_by = record(result, max(result.evaluations, key=lambda entry: entry["score"]))
     with ranks.first_goes_ahead(), machine_errors(output):
         if ranks.is_first:
+            metrics = (partial / METRICS).read_text(encoding="utf-8")
             save_model(
                 output,
                 model=model,
@@ -202,7 +214,7 @@ def finetune(
                 about=calibrated,
                 made_by=made_by,
                 card=model_card(output.name, model, calibrated, made_by),
-                files={METRICS: (partial / METRICS).read_text(encoding="utf-8")},
+                files={METRICS: metrics} | ({CANARIES: canaries_to_json(canaries)} if canaries else {}),
                 writers={SEEN: parts.seen.save},
                 overwrite=overwrite,
             )
@@ -254,6 +266,34 @@ def split_examples(
             )
     facts |= _part_facts(chosen["train"], chosen["dev"])
     return Parts(chosen["train"], chosen["dev"], ordered, facts, seen)
+
+
+def _plant(parts: Parts, settings: FinetuneSettings) -> tuple[Parts, list[Canary]]:
+    """The parts with canaries behind the training texts; the dev part has none.
+
+    Raises:
+        DataError: texts in pairs.
+    """
+    first = list(islice(parts.train, 100))
+    if any(example.pair is not None for example in first):
+        raise DataError("canaries cannot be planted among pairs of texts", expected="single texts", do="leave --canaries out")
+    language: Literal["en", "zh"] = "zh" if mostly_chinese(example.text for example in first) else "en"
+    canaries = make_canaries(settings.canaries, parts.labels, language=language, seed=settings.training.seed)
+    rows = planted(canaries)
+    for row in rows:
+        parts.seen.add(row)
+    return replace(parts, train=_Chained(parts.train, rows), facts=parts.facts | {"canaries": len(rows)}), canaries
+
+
+@dataclass(frozen=True)
+class _Chained:
+    """Re-iterable examples, one after the other."""
+
+    first: Iterable[Example]
+    second: Iterable[Example]
+
+    def __iter__(self) -> Iterator[Example]:
+        return chain(self.first, self.second)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import fathom
 from fathom.checkpoint import machine, source_commit
 from fathom.checkpoint.about import ABOUT
-from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
+from fathom.data import CANARIES, Canary, Columns, Example, assign_parts, open_data, read_canaries, splits_of, text_digest
 from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors, write_text_atomically
@@ -43,10 +43,12 @@ from fathom.limits.record import (
     Making,
     Measure,
     PredictorFacts,
+    ReportAnswers,
     SplitFacts,
     read_limits,
     write_limits,
 )
+from fathom.limits.regression import pack_answers
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.text.splitting import mostly_chinese
 
@@ -212,6 +214,8 @@ class _Parts:
         self.beside: dict[str, Beside] = {}  # near, far, compared
         self.sampled: list[str] = []
         self.contaminated: str | None = None
+        self.members: Labelled | None = None
+        self.members_known = False
 
     @classmethod
     def of(
@@ -280,6 +284,9 @@ class _Parts:
         found.rows, found.seen = examples, seen
         found.training_rows = training if train is None or _is_same(train, data) else rows  # a text is no copy of itself
         found.sampled, found.contaminated = sampled, contaminated
+        if training is not None:
+            learned_from = [example for example in training if seen is None or example in seen]
+            found.members, found.members_known = _labelled(learned_from, classifier.labels), seen is not None
         return found
 
 
@@ -296,6 +303,7 @@ class _Run:
         self._commit = source_commit()
         self._twice: float | None = None
         self._policy: Policy | None = None
+        self._answers: ReportAnswers | None = None
         self._measures: list[Measure] = []
         self._sampled = parts.sampled
 
@@ -325,6 +333,7 @@ class _Run:
             stopped = np.array([bool(why) for why in stops(asked, gates, parts.calibrate.texts)])
         except BudgetSpentError as error:
             raise SettingsError(f"the budget is too small: {error}", do="raise --budget") from error
+        self._answers = pack_answers(parts.facts.report.sha256, report, parts.report.truth, parts.report.groups)
         self._policy = fit_policy(
             calibrate,
             parts.calibrate.truth,
@@ -352,6 +361,9 @@ class _Run:
             near=parts.beside.get("near"),
             far=parts.beside.get("far"),
             compared=parts.beside.get("compared"),
+            members=parts.members,
+            members_known=parts.members_known,
+            canaries=_canaries_in(self._classifier),
         )
         total += sum(measuring.calls(context) for measuring in measurings)
         for measuring in measurings:
@@ -396,6 +408,7 @@ class _Run:
             complete=ended is None,
             ended=ended,
             sampled=sampled,
+            answers=self._answers,
             cost=CostFacts(
                 calls=asked.cost.calls,
                 budget=asked.budget,
@@ -514,6 +527,13 @@ def _seen_by(classifier: Classifier) -> SeenTexts | None:
         return None
     path = classifier.folder / SEEN
     return SeenTexts.load(path) if path.is_file() else None
+
+
+def _canaries_in(classifier: Classifier) -> list[Canary] | None:
+    if not isinstance(classifier, FolderClassifier) or classifier.folder is None:
+        return None
+    path = classifier.folder / CANARIES
+    return read_canaries(path) if path.is_file() else None
 
 
 def _key(example: Example) -> str:

@@ -162,6 +162,9 @@ class FinetuneSettings(_Closed):
     stride: int = Field(default=64, ge=0, description="tokens that neighbouring windows share")
     markup: bool = Field(default=True, description="false: HTML tags count as blanks, in training and ever after")
     dev_fraction: float = Field(default=0.1, gt=0, lt=0.5, description="share of the data kept for choosing and calibrating")
+    canaries: int = Field(
+        default=0, ge=0, le=1000, description="random texts with random labels to plant, so that memory can be measured"
+    )
     dropout: DropoutSettings = DropoutSettings()
     training: TrainingSettings = TrainingSettings()
 

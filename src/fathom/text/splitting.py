@@ -63,6 +63,23 @@ def mostly_chinese(texts: Iterable[str]) -> bool:
     return words > 0 and 2 * chinese >= words
 
 
+def readable_words(text: str) -> list[Span]:
+    """The words of a text as a reader sees them, whatever a vocabulary makes of them; every sign is one, and no blank.
+
+    Chinese words are those that jieba finds; without jieba, every character is one.
+    """
+    if mostly_chinese([text]):
+        try:
+            return [(start, end) for start, end in make_splitter("zh")(text) if text[start:end].strip()]
+        except MissingExtraError:
+            pass
+    return [found.span() for found in _READABLE.finditer(text)]
+
+
+_LETTERS = r"[^\W\u3040-\u30ff\u3400-\u9fff]+"
+_READABLE = re.compile(rf"[\u3040-\u30ff\u3400-\u9fff]|{_LETTERS}(?:['’]{_LETTERS})*|[^\w\s]")
+
+
 def _simple(text: str) -> Iterator[Span]:
     return (found.span() for found in _WORD.finditer(text))
 

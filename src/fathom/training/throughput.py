@@ -49,14 +49,8 @@ def training_flops(model: nn.Module, objective: Objective, batch: Batch) -> int:
     """FLOPs of loss and gradient of a batch: two for each multiplication in a matrix product or in attention."""
     device, was_training = next(model.parameters()).device, model.training
     model.train()
-<<<<<<< HEAD
-    counter = flop_counter()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), counter:
-=======
-    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
     random = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with random, memory_aside(objective), counter:
->>>>>>> main
+    with random, memory_aside(objective), flop_counter() as counter:
         torch.autograd.backward(objective.losses(model, batch.to(device)).sum())
     model.zero_grad(set_to_none=True)
     model.train(was_training)

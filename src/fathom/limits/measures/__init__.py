@@ -7,9 +7,11 @@ from fathom.limits.measures import (
     calibration,
     cost,
     drift,
+    faithfulness,
     groups,
     leakage,
     length,
+    memorisation,
     out_of_domain,
     selective,
     shortcuts,
@@ -27,4 +29,6 @@ MEASURINGS: tuple[Measuring, ...] = (
     drift.MEASURING,
     leakage.MEASURING,
     cost.MEASURING,
+    faithfulness.MEASURING,
+    memorisation.MEASURING,
 )
