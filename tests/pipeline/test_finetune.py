@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import fathom
-from fathom.data import Example
+from fathom.data import CANARIES, Example, planted, read_canaries
 from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import verify_folder
 from fathom.pipeline.finetune import FinetuneResult, finetune, split_examples
@@ -138,6 +138,25 @@ def tiny_listener() -> type:
     from fathom.training import SilentListener
 
     return SilentListener
+
+
+def test_finetune_plants_canaries_whose_exposure_is_measured(tmp_path: Path) -> None:
+    training = {**tiny.SCRATCH["training"], "epochs": 30}
+    result = run(tmp_path / "model", canaries=8, training=training, dropout={"hidden": 0.0})
+    found = read_canaries(result.folder / CANARIES)
+    rows = planted(found)
+    assert len(rows) == 8
+    assert {row.label for row in rows} <= {"bad", "good"}
+    assert result.made_by.metrics["facts"]["canaries"] == 8
+    assert "8 random texts with random labels" in (result.folder / "README.md").read_text(encoding="utf-8")
+    verify_folder(result.folder)
+    fresh = [Example(f"{example.text} again", example.label) for example in tiny.examples()]
+    exposure = fathom.audit(result.folder, fresh, only=["memorisation"]).measure("exposure")
+    assert exposure is not None
+    assert (exposure.status, exposure.n) == ("measured", 8)
+    with pytest.raises(DataError, match="canaries cannot be planted among pairs"):
+        run(tmp_path / "pairs", canaries=8, rows=[Example(e.text, e.label, pair="b") for e in tiny.examples()])
+    assert not (run(tmp_path / "none").folder / CANARIES).exists()
 
 
 def test_finetune_refuses_an_output_that_is_there_and_leaves_it(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def _erasure(context: Context, explained: list[_Explained], methods: tuple[Metho
                 value=100 * float(own.mean()),
                 interval=_times_100(mean_interval(own.mean(axis=1))),
                 n=len(explained),
-                floor=Floor(value=100 * float(random.mean()), what=f"words in random order; {apart}"),
+                floor=Floor(value=100 * float(random.mean()), what=f"words in random order; {apart}", faultless=False),
                 unit="points",
                 better="higher" if better else "lower",
                 assumptions=assumptions,
@@ -196,7 +196,7 @@ def _completeness(explained: list[_Explained]) -> Measure:
         value=float(errors.mean()),
         interval=_above_0(mean_interval(errors)),
         n=len(explained),
-        floor=Floor(value=0.0, what=f"an exact integral; steps are doubled until it is below {100 * LARGEST_ERROR:.0f} %"),
+        floor=Floor(value=LARGEST_ERROR, what="the most that is allowed; steps are doubled until it is less", faultless=True),
         better="lower",
         assumptions=[
             f"{int(np.median(steps))} steps in the median, at most {max(steps)}; {missed} of {len(errors)} stayed above"
