@@ -157,75 +157,6 @@ MEASURES: dict[str, Words] = {
             "一个集合平均有几个标签。只有一个，等于给了答案；全都在里面，等于什么也没说。",
         ),
     ),
-    **{
-        f"comprehensiveness-{method}": Words(
-            Said(
-                "How much confidence the answer loses without the words that an explanation puts first. An explanation that "
-                "says what the classifier does loses more than random words do; it is judged here, not the classifier.",
-                "去掉解释排在最前的那些词，回答的置信度降低多少。解释若说中了分类器的做法，应当比随便去掉几个词降得更多。"
-                "这里评的是解释，不是分类器。",
-            ),
-        )
-        for method in ("integrated-gradients", "occlusion", "rollout")
-    },
-    **{
-        f"sufficiency-{method}": Words(
-            Said(
-                "How much confidence the answer loses with only the words that an explanation puts first: less is better.",
-                "只留下解释排在最前的那些词，回答的置信度降低多少：越少越好。",
-            ),
-        )
-        for method in ("integrated-gradients", "occlusion", "rollout")
-    },
-    **{
-        f"sanity-{method}": Words(
-            Said(
-                "How alike the explanations are to those of the same network with random weights. At 1 they would say nothing "
-                "of what was learned.",
-                "解释与同一个网络换成随机权重之后的解释有多像。到了 1，就说明解释与学到的东西无关。",
-            ),
-        )
-        for method in ("integrated-gradients", "occlusion", "rollout")
-    },
-    "completeness-error": Words(
-        Said(
-            "Integrated gradients must sum to a known number. This is by how much they miss it.",
-            "积分梯度之和应当等于一个已知的数，这里是相差多少。",
-        ),
-    ),
-    "membership-auc": Words(
-        Said(
-            "Whether its confidence gives away which texts it learned from: 0.5 is not at all. It means memory only where it "
-            "lies above what a bag of words finds without ever asking it.",
-            "从它的置信度能不能看出哪些文本是它学过的：0.5 是完全看不出。只有高过从不问它的词袋模型，才说明它记住了。",
-        ),
-    ),
-    "membership-tpr": Words(
-        Said(
-            "Of the texts that it learned from, the share that could be found with one false alarm in a thousand. Few texts "
-            "that are surely given away are worse than many that are slightly.",
-            "每一千条没学过的文本只许误报一条时，学过的文本有多少会被认出来。少数文本被十拿九稳地认出来，比许多文本略有泄露更糟。",
-        ),
-    ),
-    "blind-auc": Words(
-        Said(
-            "What a bag of words tells about which texts were learned from, without asking the classifier. Above 0.5 the two "
-            "kinds of text differ by themselves, by their films, their dates or their authors.",
-            "不问分类器，单凭词袋能看出多少。高于 0.5，说明两边的文本本来就不同，例如影片、日期或作者不同。",
-        ),
-    ),
-    "exposure": Words(
-        Said(
-            "Random texts with random labels were planted in its training data. Exposure says how far their labels stand out "
-            "beside texts like them that were not planted.",
-            "训练数据里埋进了一些标签随机的随机文本。暴露度说的是：与没埋进去的同类文本相比，它对这些标签有多记得住。",
-        ),
-        Said(
-            "texts that must stay private: those planted in its training data stand out by {value} ({interval})",
-            "必须保密的文本：埋进训练数据的文本暴露了 {value}（{interval}）",
-        ),
-        Said("train it for fewer epochs, or without the texts that must stay private", "少训练几轮，或者去掉必须保密的文本"),
-    ),
 }
 
 FAMILIES: dict[str, Said] = {
@@ -233,8 +164,6 @@ FAMILIES: dict[str, Said] = {
     "calibration": Said("Whether its confidence means what it says", "它的置信度可信吗"),
     "selective": Said("What is gained by answering only when sure", "只答有把握的，能好多少"),
     "abstention": Said("Whether the policy keeps its promise", "策略兑现承诺了吗"),
-    "faithfulness": Said("Whether explanations say what it does", "解释说的是不是它的做法"),
-    "memorisation": Said("Whether it gives away what it learned from", "它会不会泄露学过的文本"),
 }
 
 UNITS: dict[str, Said] = {
@@ -242,7 +171,6 @@ UNITS: dict[str, Said] = {
     "nats": Said("nats", "nats"),
     "texts": Said("texts", "条文本"),
     "tokens": Said("tokens", "个词元"),
-    "bits": Said("bits", "比特"),
 }
 
 STATES: dict[str, Said] = {
@@ -444,17 +372,6 @@ SENTENCES: dict[str, str] = {
     "Share of the texts that it answers": "它回答的文本所占比例",
     "Share of the conformal sets that hold the true label": "包含真实标签的共形集合所占比例",
     "Labels in a conformal set, mean": "共形集合的平均标签数",
-    "Comprehensiveness of {method}": "{method}的全面性",
-    "Sufficiency of {method}": "{method}的充分性",
-    "Rank correlation of {method} with that of random weights": "{method}与随机权重之下的秩相关",
-    "Error of the sum of integrated gradients, mean": "积分梯度之和的平均误差",
-    "integrated gradients": "积分梯度",
-    "occlusion": "遮挡法",
-    "attention rollout": "注意力展开",
-    "AUROC of the loss, texts learned from against others": "用损失区分学过与没学过的文本，AUROC",
-    "Texts learned from that are found at 0.1 % false alarms": "误报率 0.1 % 时认出的学过的文本",
-    "The same AUROC by a bag of words that never sees the classifier": "从不问分类器的词袋模型，同一 AUROC",
-    "Exposure of planted texts, mean": "埋入文本的平均暴露度",
     # families, where one was not measured at all
     "how often it is right, for each label, and against a bag of words": "它有多常答对：逐个标签，并与词袋模型比较",
     "whether its confidence means what it says": "它的置信度可信吗",

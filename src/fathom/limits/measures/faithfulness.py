@@ -196,7 +196,7 @@ def _completeness(explained: list[_Explained]) -> Measure:
         value=float(errors.mean()),
         interval=_above_0(mean_interval(errors)),
         n=len(explained),
-        floor=Floor(value=LARGEST_ERROR, what="the most that is allowed; steps are doubled until it is less", faultless=True),
+        floor=Floor(value=0.0, what=f"an exact integral; steps are doubled until it is below {100 * LARGEST_ERROR:.0f} %"),
         better="lower",
         assumptions=[
             f"{int(np.median(steps))} steps in the median, at most {max(steps)}; {missed} of {len(errors)} stayed above"
