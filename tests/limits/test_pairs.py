@@ -148,3 +148,15 @@ def test_without_a_file_nothing_is_measured_and_long_files_are_drawn_from() -> N
     quick = context(reads_not, pairs(200), quick=True)
     assert by_name(measure_pairs(quick))["contrast-consistency"].n == 60
     assert any("60 of 200 groups" in note for note in quick.sampled)
+
+
+def test_of_long_texts_the_place_that_was_changed_is_shown() -> None:
+    start, end = "word " * 400, " end" * 400
+    own = [TextPair("1", f"{start}good{end}", 1, f"{start}bad{end}", 0), TextPair("2", "good", 1, "bad", 0)]
+    found = by_name(measure_pairs(context(lambda text: 0.9, own)))["contrast-consistency"].worst
+    shown = next(example for example in found if len(example.text) > 10)
+    assert shown.text.startswith("… ")
+    assert "good" in shown.text
+    assert "bad" in str(shown.changed)
+    assert max(len(shown.text), len(str(shown.changed))) < 1010
+    assert next(example for example in found if example.text == "good").changed == "bad"
