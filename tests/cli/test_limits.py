@@ -34,6 +34,7 @@ def test_limits_then_predict_by_the_policy(model: Path, data: Path, capsys: pyte
         "not measurable: Accuracy minus",
         "sets of labels:",
         "limits.json",
+        f"to read: {model / 'limits.html'}",
     ):
         assert words in captured.out, words
     assert "accuracy: how often it is right" in captured.err
@@ -58,9 +59,23 @@ def test_limits_as_json_is_the_record(model: Path, data: Path, tmp_path: Path, c
     assert main(["limits", str(model), "--data", str(data), *flags]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found.pop("limits") == str(tmp_path / "audit" / "limits.json")
+    assert found.pop("page") == str(tmp_path / "audit" / "limits.html")
     limits = Limits.model_validate(found)
     assert limits == Limits.model_validate_json((tmp_path / "audit" / "limits.json").read_bytes())
     assert {measure.family for measure in limits.measures} == {"accuracy", "selective"}
+
+
+def test_limits_leaves_texts_out_on_request_and_speaks_chinese(model: Path, data: Path, tmp_path: Path) -> None:
+    asked = ["limits", str(model), "--data", str(data), "--only", "accuracy", "--language", "zh"]
+    files = ("limits.json", "limits.html")
+    assert main([*asked, "--output", str(tmp_path / "with")]) == 0
+    assert main([*asked, "--output", str(tmp_path / "without"), "--no-examples"]) == 0
+    texts = [example.text for example in tiny.examples()]
+    for folder, held in (("with", True), ("without", False)):
+        for name in files:
+            written = (tmp_path / folder / name).read_text(encoding="utf-8")
+            assert any(text in written for text in texts) is held, f"{folder}/{name}"
+    assert '<html lang="zh-Hans">' in (tmp_path / "with" / "limits.html").read_text(encoding="utf-8")
 
 
 def test_limits_of_a_callable_needs_a_folder(

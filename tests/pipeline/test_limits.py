@@ -17,6 +17,7 @@ from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import Context, Measuring
 from fathom.limits.guard import Guarded
 from fathom.limits.measures import abstention, accuracy, behaviour, calibration, pairs, selective
+from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.record import LIMITS, Limits, Measure, read_limits
 from fathom.pipeline import limits as pipeline
 from fathom.pipeline.limits import ANSWERS, PARTIAL, audit
@@ -72,7 +73,9 @@ def test_audit_measures_records_and_says_what_it_costs(tmp_path: Path) -> None:
         model, examples(), output=tmp_path, on_message=told.append, on_answers=lambda more, total: answers.append((more, total))
     )
     assert read_limits(tmp_path) == found
-    assert [path.name for path in tmp_path.iterdir()] == [LIMITS]
+    assert {path.name for path in tmp_path.iterdir()} == {LIMITS, PAGE_FILE}
+    assert (tmp_path / PAGE_FILE).read_text(encoding="utf-8") == render_limits(found)
+    assert found.data.language == "en"
     assert found.complete
     assert (found.data.calibrate.n, found.data.report.n) == (120, 120)
     assert found.data.calibrate.sha256 != found.data.report.sha256
@@ -123,7 +126,7 @@ def test_interrupted_audit_goes_on_where_it_was(tmp_path: Path) -> None:
     assert any("going on with an interrupted audit" in text for text in told)
     assert model.asked < 1400 - 500
     assert figures(found) == figures(whole)
-    assert [path.name for path in tmp_path.iterdir()] == [LIMITS]
+    assert {path.name for path in tmp_path.iterdir()} == {LIMITS, PAGE_FILE}
 
 
 def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,10 +61,17 @@ def limits(
     watts: Annotated[
         float | None, typer.Option(help="What the machine draws under load, to estimate the energy of an answer from.")
     ] = None,
-    language: Annotated[str | None, typer.Option(metavar="en|zh", help="Of the texts. [default: found]")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="en|zh", help="Of the texts and of the page. [default: that of the texts]")
+    ] = None,
+    no_examples: Annotated[
+        bool, typer.Option("--no-examples", help="Leave texts out of limits.json and limits.html, which travel with the model.")
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder for limits.json. [default: the model's, if fathom wrote it]"),
+        typer.Option(
+            "--output", "-o", help="The folder for limits.json and limits.html. [default: the model's, if fathom wrote it]"
+        ),
     ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
@@ -77,7 +84,8 @@ def limits(
     json: Json = False,
 ) -> None:
     """Measure where a classifier fails, and write limits.json: what it can be trusted with, and the policy by which
-    `fathom predict --policy` answers, warns or abstains. Half of the texts fit the policy, the other half is reported on.
+    `fathom predict --policy` answers, warns or abstains; and limits.html, the same to read, with the texts that it failed on.
+    Half of the texts fit the policy, the other half is reported on.
 
     A model that was stopped while it was measured is measured on from there by the same command.
 
@@ -89,6 +97,7 @@ def limits(
     """
     from fathom.data import Columns
     from fathom.errors import SettingsError
+    from fathom.limits.page import PAGE_FILE
     from fathom.limits.record import LIMITS
     from fathom.pipeline.limits import audit, default_output
 
@@ -139,13 +148,18 @@ def limits(
             confidence=confidence,
             watts=watts,
             language=language,
+            examples=not no_examples,
             seed=seed,
         )
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)
-    result: dict[str, Any] = {"limits": str(folder / LIMITS), **found.model_dump(mode="json")}
-    emit(result, json=json, text=_text(found, folder / LIMITS))
+    result: dict[str, Any] = {
+        "limits": str(folder / LIMITS),
+        "page": str(folder / PAGE_FILE),
+        **found.model_dump(mode="json"),
+    }
+    emit(result, json=json, text=_text(found, folder / LIMITS, folder / PAGE_FILE))
 
 
 def _compare(old: Path, new: Path, *, only: list[str], json: bool) -> None:
@@ -176,7 +190,7 @@ def _compare(old: Path, new: Path, *, only: list[str], json: bool) -> None:
         raise RefusedByGateError(f"{new} is worse than {old}: {worse}", expected="nothing worse beyond chance")
 
 
-def _text(found: Limits, path: Path) -> str:
+def _text(found: Limits, path: Path, page: Path) -> str:
     from fathom.limits.policy import Threshold
 
     rows = [_row(measure) for measure in found.measures if measure.value is not None]
@@ -199,7 +213,8 @@ def _text(found: Limits, path: Path) -> str:
             lines += ["", f"nothing can be promised: {threshold.reason}{needed}"]
         lines.append(f"sets of labels: {found.policy.conformal.guarantee}")
     lines += [f"sampled: {note}" for note in found.sampled]
-    return "\n".join([*lines, "", f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}; the record: {path}"])
+    asked = f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}"
+    return "\n".join([*lines, "", f"{asked}; the record: {path}", f"to read: {page}"])
 
 
 def _row(measure: Measure) -> list[str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -19,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fathom.limits.comparison import Figures, Rate, Training
+from fathom.limits.record import Point
 
 INK, MUTED, GRID, MODEL, BASELINE, WRONG = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", MODEL: "model", BASELINE: "baseline", WRONG: "wrong"}
@@ -41,6 +44,11 @@ _STYLE: Any = {
     "lines.linewidth": 1.8,
 }
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f} %")
+_DASHES: Any = (0, (4, 3))
+LINES: tuple[tuple[str, Any], ...] = (  # colour and stroke of each curve; the page's key has the same
+    *((MODEL, "-"), (BASELINE, _DASHES), (WRONG, (0, (1, 1.6))), (MUTED, "-"), (INK, _DASHES)),
+)
+_MARKED = 9  # points of a curve up to which each is marked and has its own bar
 
 
 def accuracy_chart(rows: Sequence[tuple[str, Rate, bool]]) -> str:
@@ -164,6 +172,89 @@ def held_out_chart(evaluations: Sequence[Mapping[str, float]]) -> str:
         return _svg(figure, "held-out", f"Loss on held-out documents in {len(losses)} measurements, {values}.")
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One line of a picture."""
+
+    name: str
+    points: Sequence[Point]
+
+
+def curve_chart(
+    curves: Sequence[Curve],
+    *,
+    name: str,
+    x: str,
+    y: str,
+    share_x: bool,
+    share_y: bool,
+    diagonal: bool,
+    description: str,
+    mark: tuple[float, float, str] | None = None,
+) -> str:
+    """Curves over one axis, with their 95 % intervals: bars where points are few, else a band.
+
+    Args:
+        curves: each with at least one point; the first is the classifier's.
+        name: distinguishes this picture's parts from those of others on the page.
+        x: what the axis shows.
+        y: likewise.
+        share_x: write it in per cent.
+        share_y: likewise.
+        diagonal: points should lie on y = x; what lies between them and it is shaded.
+        description: for those who do not see it.
+        mark: a point with a word beside it.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, axes = _axes(height=3.5)
+        for place, curve in enumerate(curves):
+            colour, stroke = LINES[place % len(LINES)]
+            points = sorted(curve.points, key=lambda point: point.x)
+            _draw_curve(axes, points, colour, stroke, joined=not diagonal)
+        if diagonal:
+            _draw_diagonal(axes, [point for curve in curves for point in curve.points])
+        if mark is not None:
+            axes.plot(*mark[:2], "D", color=INK, markersize=7)
+            axes.annotate(mark[2], mark[:2], (-7, 7), textcoords="offset points", ha="right", color=INK, parse_math=False)
+        if share_x:
+            axes.xaxis.set_major_formatter(_PERCENT)
+        if share_y:
+            axes.yaxis.set_major_formatter(_PERCENT)
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(-0.02, low), min(1.03, high))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.set_xlabel(x, parse_math=False)
+        axes.set_ylabel(y, parse_math=False)
+        return _svg(figure, name, description)
+
+
+def _draw_curve(axes: Axes, points: Sequence[Point], colour: str, stroke: Any, *, joined: bool) -> None:
+    x, y = [point.x for point in points], np.array([point.y for point in points])
+    known = [point for point in points if point.interval is not None]
+    few = len(points) <= _MARKED or not joined
+    if known and few:
+        at = np.array([point.y for point in known])
+        ends = np.array([point.interval for point in known]).T
+        away = np.maximum(0, np.stack([at - ends[0], ends[1] - at]))
+        axes.errorbar([point.x for point in known], at, yerr=away, fmt="none", ecolor=colour, elinewidth=1.3)
+    elif known:
+        low, high = np.array([point.interval for point in known]).T
+        axes.fill_between([point.x for point in known], low, high, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(x, y, linestyle=stroke if joined else "none", marker="o" if few else None, color=colour, markersize=5.5)
+
+
+def _draw_diagonal(axes: Axes, points: Sequence[Point]) -> None:
+    """The line y = x, and thin lines from the points to it: their lengths are what a calibration error is the mean of."""
+    reach = [value for point in points for value in (point.x, point.y, *(point.interval or ()))]
+    low, high = min(reach), max(reach)
+    axes.plot((low, high), (low, high), color=MUTED, linewidth=1.1, linestyle=_DASHES, zorder=1)
+    for point in points:
+        axes.plot(
+            (point.x, point.x), (point.x, point.y), color=WRONG, linewidth=4.5, alpha=0.35, zorder=1, solid_capstyle="butt"
+        )
+
+
 def _axes(height: float) -> tuple[Figure, Axes]:
     """5.2 by `height` inches: wide enough for a column on a desk, and text that can be read when shrunk to a phone."""
     figure = Figure(figsize=(5.2, height), layout="constrained")
@@ -189,7 +280,9 @@ def _smooth(values: np.ndarray, width: int) -> np.ndarray:
 def _svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an element that scales with its column and means the same every time it is made."""
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # matplotlib measures text in its own font, which has no Chinese; the page's has, and the places are near enough
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = file.getvalue()
     drawn = drawn[drawn.index("<svg") :]

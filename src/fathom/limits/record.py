@@ -31,10 +31,11 @@ class _Closed(BaseModel):
 
 
 class Floor(_Closed):
-    """What chance alone gives, so that a value can be read."""
+    """What to read a value against: what one that knows nothing gives, or what chance alone gives one without this fault."""
 
     value: float
     what: str  # "always the most frequent label"
+    faultless: bool | None = None  # only what is worse is a fault; None: False where higher is better, else True
 
 
 class Rate(_Closed):
@@ -169,6 +170,7 @@ class DataFacts(_Closed):
     rows: int
     seen: int | None  # of them, texts that the classifier was trained on; None: not known
     duplicates: int  # texts that repeat an earlier one; copies are in the same split
+    language: Literal["en", "zh"] = "en"  # of the texts, and of the page
     calibrate: SplitFacts  # for the policy alone
     report: SplitFacts  # for the measures alone
     training: SplitFacts | None  # what the bag of words learned from
@@ -202,6 +204,7 @@ class Making(_Closed):
     commit: str | None
     seed: int
     quick: bool
+    examples: bool = True  # False: texts were left out on request
     machine: dict[str, str]
 
 

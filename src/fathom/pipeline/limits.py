@@ -3,6 +3,7 @@
 open the door ─ read, set aside what was trained on ─ split ─ ask twice ─ fit the policy ─ measure, one family at a time
 
 OUTPUT/limits.json             the record, once everything is measured
+OUTPUT/limits.html             the same as a page for people
 OUTPUT/limits.partial.jsonl    answers so far, while it runs; an audit that is repeated goes on from them
 OUTPUT/limits.partial.json     what was measured, where it ended early
 """
@@ -25,7 +26,7 @@ from fathom.checkpoint.about import ABOUT
 from fathom.data import CANARIES, Canary, Columns, Example, assign_parts, open_data, read_canaries, splits_of, text_digest
 from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
-from fathom.folders import machine_errors
+from fathom.folders import machine_errors, write_text_atomically
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
@@ -33,6 +34,7 @@ from fathom.limits.context import Beside, Context, Labelled, Language, Measuring
 from fathom.limits.doors import open_classifier
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import MEASURINGS
+from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.pairs import PairFile, read_pairs
 from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Policy, fit_gates, fit_policy
@@ -72,9 +74,10 @@ class LimitsSettings(BaseModel):
     alpha: float = Field(default=0.1, gt=0, lt=1, description="share of conformal sets that may miss the true label")
     most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
-    language: Language | None = None  # None: by the texts
+    language: Language | None = None  # of the texts and of the page; None: by the texts
     watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
     positive: str | None = None  # the label that praises; None: by its name
+    examples: bool = Field(default=True, description="keep texts to be read; False: the record and the page hold none")
     seed: int = Field(default=0, ge=0)
 
 
@@ -108,7 +111,8 @@ def audit(
         predictor: a `fathom.Predictor`, an object with `predict_proba`, a function from a list of texts to an array of
             probabilities; or a name: a folder, hf:owner/name, python:package.module:attribute, http://host/v2/models/NAME.
         data: DATA with labels, or examples. Copies of a text, and texts of a group, are in the same split.
-        output: a folder for limits.json; an interrupted audit with the same folder goes on. None: nothing is written.
+        output: a folder for limits.json and limits.html; an interrupted audit with the same folder goes on. None: nothing
+            is written.
         split: of DATA; None: "test" where a named data set has one.
         labels: by column of its answers, where the predictor does not say.
         train: labelled texts for a bag of words to compare with, without those that are also in DATA's splits; also where
@@ -177,7 +181,9 @@ def audit(
         raise
     limits = run.record(None)
     if target is not None:
+        page = render_limits(limits)
         write_limits(target / LIMITS, limits)
+        write_text_atomically(target / PAGE_FILE, page)
         for name in (ANSWERS, PARTIAL):
             (target / name).unlink(missing_ok=True)
     return limits
@@ -308,6 +314,7 @@ class _Run:
     ) -> None:
         self._classifier, self._asked, self._parts, self._settings = classifier, asked, parts, settings
         self._started = started
+        self._language: Language = settings.language or ("zh" if mostly_chinese(parts.report.texts) else "en")
         self._command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self._commit = source_commit()
         self._twice: float | None = None
@@ -359,7 +366,7 @@ class _Run:
             calibrate=parts.calibrate,
             training=parts.training,
             policy=self._policy,
-            language=settings.language or ("zh" if mostly_chinese(parts.report.texts) else "en"),
+            language=self._language,
             quick=settings.quick,
             seed=settings.seed,
             sampled=self._sampled,
@@ -392,6 +399,8 @@ class _Run:
             return without("skipped for budget", str(error))
         except NotMeasurableError as error:
             return without("not measurable", str(error))
+        if not self._settings.examples:
+            found = [measure.model_copy(update={"worst": []}) for measure in found]
         if self._parts.contaminated is None or not measuring.needs_unseen:
             return found
         changed = {"status": "contaminated", "reason": self._parts.contaminated}
@@ -412,7 +421,7 @@ class _Run:
                 fingerprint=self._classifier.fingerprint(),
                 asked_twice=self._twice,
             ),
-            data=self._parts.facts,
+            data=self._parts.facts.model_copy(update={"language": self._language}),
             measures=self._measures,
             policy=self._policy,
             complete=ended is None,
@@ -432,6 +441,7 @@ class _Run:
                 commit=self._commit,
                 seed=settings.seed,
                 quick=settings.quick,
+                examples=settings.examples,
                 machine=machine(),
             ),
         )

@@ -56,7 +56,7 @@ def _threshold(context: Context) -> list[Measure]:
         value=float(right[kept].mean()),
         interval=context.rate_interval(right[kept], groups),
         n=int(kept.sum()),
-        floor=Floor(value=float(right.mean()), what="answering every text"),
+        floor=Floor(value=float(right.mean()), what="answering every text", faultless=True),
         assumptions=[context.independence(report.groups)],
         guarantee=threshold.guarantee,
     )
@@ -86,7 +86,7 @@ def _sets(context: Context) -> list[Measure]:
         value=float(holds.mean()),
         interval=context.rate_interval(holds, report.groups),
         n=len(report),
-        floor=Floor(value=1 - conformal.alpha, what="what was promised"),
+        floor=Floor(value=1 - conformal.alpha, what="what was promised", faultless=True),
         assumptions=[context.independence(report.groups), "texts to come are like the calibration split"],
         guarantee=conformal.guarantee,
         detail=RatesDetail(of="label", rates=by_label),
@@ -101,7 +101,9 @@ def _sets(context: Context) -> list[Measure]:
         interval=mean_interval(sizes) if len(sizes) > 1 else None,
         n=len(report),
         floor=Floor(
-            value=(1 - conformal.alpha) * len(context.labels), what="labels drawn at random that hold the true one as often"
+            value=(1 - conformal.alpha) * len(context.labels),
+            what="labels drawn at random that hold the true one as often",
+            faultless=False,
         ),
         unit="score",
         better="lower",

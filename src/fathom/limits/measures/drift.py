@@ -264,7 +264,7 @@ def _accuracy(context: Context, other: Beside) -> Measure:
         value=100 * float(right.mean() - own.mean()),
         interval=(100 * low, 100 * high),
         n=len(right) + len(own),
-        floor=Floor(value=0.0, what="as right as on the report split"),
+        floor=Floor(value=0.0, what="as right as on the report split", faultless=True),
         unit="points",
         assumptions=["the texts are independent draws"],
         detail=RatesDetail(

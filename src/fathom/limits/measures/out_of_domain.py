@@ -207,7 +207,7 @@ def _told_apart(context: Context, probe: Probe, known: list[str], inside: dict[s
             value=leaks[chosen][0],
             interval=leaks[chosen][1],
             n=len(probe.texts),
-            floor=Floor(value=TPR, what="a score that says nothing"),
+            floor=Floor(value=TPR, what="a score that says nothing", faultless=False),
             better="lower",
             assumptions=notes,
             detail=RatesDetail(of="score", rates=rates(leaks, len(probe.texts))),
@@ -299,7 +299,7 @@ def _accuracy(context: Context, beside: Beside, kind: str) -> Measure:
         value=100 * float(right.mean() - own.mean()),
         interval=(100 * low, 100 * high),
         n=len(right) + len(own),
-        floor=Floor(value=0.0, what="as right as on the report split"),
+        floor=Floor(value=0.0, what="as right as on the report split", faultless=True),
         unit="points",
         assumptions=["the texts are independent draws", f"always the most frequent label there: {100 * frequent:.1f} % right"],
         detail=RatesDetail(
