@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom.limits import words
+from fathom.limits import meanings, words
+from fathom.limits.meanings import SENTENCES, Language
 from fathom.limits.page import changes, render_limits
 from fathom.limits.record import Limits, Status, Unit
 from fathom.limits.verdict import State
-from fathom.limits.words import SENTENCES, Language, in_language
+from fathom.limits.words import in_language
 from fathom.pipeline.limits import audit
 from tests.limits.test_record import measure, record
 from tests.limits.test_report import HOSTILE, parsed
@@ -299,7 +300,7 @@ def test_examples_can_be_left_out() -> None:
 @pytest.mark.parametrize("who", [PERFECT, CONSTANT, HONEST, BOASTFUL], ids=["perfect", "constant", "honest", "boastful"])
 def test_a_chinese_page_is_chinese(who: Rule) -> None:
     """Of the families that have words here, nothing that a record says is left in English."""
-    known = {"only": sorted(words.FAMILIES), "language": "zh"}
+    known = {"only": sorted(meanings.FAMILIES), "language": "zh"}
     data = examples(1200)
     for found in (audit(who, data[:600], train=data[600:], **known), audit(who, data[:60], **known)):
         page = render_limits(found)
@@ -337,12 +338,12 @@ def test_every_word_is_there_in_both_languages() -> None:
 
     said = [
         *words.PAGE.values(),
-        *words.FAMILIES.values(),
+        *meanings.FAMILIES.values(),
         *words.UNITS.values(),
         *words.DOORS.values(),
         *words.STATES.values(),
     ]
-    for explained in words.MEASURES.values():
+    for explained in meanings.MEASURES.values():
         said += [one for one in explained if one is not None]
     for one in said:
         assert fields(one.en) == fields(one.zh), one
