@@ -854,6 +854,7 @@ SENTENCES: dict[str, str] = {
     "descriptions of people that are no identity, in the same sentences": "同样的句子里与身份无关的描述",
     "the largest of as many descriptions that are no identity": "同样多的与身份无关的描述中最大的",
     "groups drawn anew; 95 % read under {value}": "随机重新分组；其中 95 % 低于 {value}",
+    "{axis}: changes by {n_value}": "{axis}：变动 {n_value}",
     "axis": "类别",
     "group": "分组",
     "group and label": "分组与标签",

@@ -25,7 +25,7 @@ from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import ConfusionDetail, CurveDetail, Limits, Measure, PairedDetail, Rate, RatesDetail, WorstExample
 from fathom.limits.report import page_template
 from fathom.limits.verdict import Judgement, judge, verdict
-from fathom.limits.words import PAGE, STATES, in_language, number, percent, span, words_of
+from fathom.limits.words import PAGE, SHORT_STATES, STATES, in_language, number, percent, span, words_of
 
 PAGE_FILE = "limits.html"
 ROWS = 14  # of a list of rates that are shown at once
@@ -124,6 +124,7 @@ def render_limits(record: Limits, language: Language | None = None) -> str:
         w=say,
         said=partial(_said, spoken),
         state=lambda name: STATES[name].in_(spoken),
+        short_state=lambda name: SHORT_STATES[name].in_(spoken),
         count=lambda value: f"{value:,}",
         duration=lambda seconds: words.duration(seconds, spoken),
         verdict=verdict(record, spoken),
@@ -146,6 +147,7 @@ def _say(language: Language, key: str, **filled: object) -> str:
 def _said(language: Language, text: str) -> Markup:
     """What the record says, in the page's language, or marked as English."""
     found, known = in_language(text, language)
+    found = found.replace(" %", "\u00a0%")
     return escape(found) if known else Markup('<span lang="en">{}</span>').format(found)
 
 

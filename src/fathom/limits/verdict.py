@@ -12,7 +12,7 @@ from typing import Literal
 from fathom.limits.meanings import Language
 from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import Limits, Measure
-from fathom.limits.words import in_language, interval_in_words, join, percent, say, value_in_words, words_of
+from fathom.limits.words import in_language, interval_in_words, join, percent, say, span, value_in_words, words_of
 
 State = Literal["chance", "fault", "weak", "slight", "differs", "doubtful", "better", "fine", "open", "memory", "missing"]
 
@@ -300,8 +300,8 @@ def _errors(record: Limits, accuracy: Measure | None, language: Language) -> lis
 def limit_in_words(measure: Measure, language: Language) -> str:
     """A limit as a part of a sentence."""
     words = words_of(measure)
-    interval = interval_in_words(measure, language)
-    value = value_in_words(measure, language)
+    interval = "" if measure.interval is None else span(*measure.interval, measure.unit, language).replace("+", "")
+    value = value_in_words(measure, language).lstrip("+")
     if words is not None and words.limit is not None:
         return words.limit.in_(language).format(value=value, interval=interval)
     title = in_language(measure.title, language)[0]

@@ -36,6 +36,12 @@ STATES: dict[str, Said] = {
     "missing": Said("not measured", "未测量"),
 }
 
+SHORT_STATES: dict[str, Said] = STATES | {  # in the table, beside the comparison
+    "chance": Said("no better", "不更强"),
+    "better": Said("better", "更强"),
+    "differs": Said("differs", "不同"),
+}
+
 DOORS: dict[str, Said] = {
     "folder": Said("a model folder", "模型目录"),
     "python": Said("a Python callable", "Python 可调用对象"),
