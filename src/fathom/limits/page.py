@@ -24,7 +24,7 @@ from fathom.limits.meanings import FAMILIES, Language
 from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import ConfusionDetail, CurveDetail, Limits, Measure, PairedDetail, Rate, RatesDetail, WorstExample
 from fathom.limits.report import page_template
-from fathom.limits.verdict import Judgement, judge, verdict
+from fathom.limits.verdict import SLIGHT, Judgement, judge, verdict
 from fathom.limits.words import PAGE, SHORT_STATES, STATES, in_language, number, percent, span, words_of
 
 PAGE_FILE = "limits.html"
@@ -175,7 +175,10 @@ def _shown(measure: Measure, language: Language, tried: tuple[int, float, float]
 
 def _weight(one: Shown) -> float:
     """What comes first."""
-    return -1.0 if one.judgement.state == "memory" else one.judgement.severity
+    state, severity = one.judgement.state, one.judgement.severity
+    if state == "differs":  # which is no fault by itself
+        return min(severity, SLIGHT)
+    return -1.0 if state == "memory" else severity
 
 
 def _families(record: Limits, shown: dict[str, Shown], language: Language) -> list[dict[str, Any]]:
