@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from fathom.data import CANARIES, Example, canaries_to_json, make_canaries, planted, read_canaries
 from fathom.errors import ModelFolderError
 from fathom.limits.asked import Asked
 from fathom.limits.classifier import Classifier
 from fathom.limits.context import Context, Labelled
-from fathom.limits.measures.memorisation import MEASURING, measure_memorisation
+from fathom.limits.measures.memorisation import MEASURING, _auc, measure_memorisation
 from fathom.limits.policy import fit_policy
 from fathom.limits.record import Measure
 
@@ -36,7 +37,7 @@ class Sure(Classifier):
 
 
 def context(
-    *, members: int = 400, others: int = 1200, boost: float = 0.0, marked: bool = False, seed: int = 0, known: bool = True
+    *, members: int = 300, others: int = 1000, boost: float = 0.0, marked: bool = False, seed: int = 0, known: bool = True
 ) -> Context:
     """Members get `boost` more logits; `marked`: they also hold a word that the others lack."""
     generator = np.random.default_rng(seed)
@@ -59,6 +60,7 @@ def context(
         policy=policy,
         members=whole.take(range(members)),
         members_known=known,
+        quick=True,
     )
 
 
@@ -113,11 +115,11 @@ def test_what_cannot_be_measured_is_said() -> None:
     assert "as its folder remembers" in str(measured(context(members=10))["membership-auc"].reason)
     assert any("taken to be" in line for line in measured(context(known=False))["membership-auc"].assumptions)
     assert "--canaries" in str(unnamed["exposure"].reason)
-    assert MEASURING.calls(context()) == 400
-    drawn = context(members=400)
-    quick = dataclasses.replace(drawn, quick=True)
-    measured(quick)
-    assert any("300 of 400" in note for note in quick.sampled)
+    many = context(members=400)
+    assert MEASURING.calls(many) == 300
+    assert MEASURING.calls(dataclasses.replace(many, quick=False)) == 400
+    measured(many)
+    assert any("300 of 400" in note for note in many.sampled)
 
 
 def with_canaries(remembers: bool) -> Context:
@@ -168,3 +170,11 @@ def test_canaries_are_kept_in_a_file(tmp_path) -> None:  # type: ignore[no-untyp
     (tmp_path / CANARIES).write_text('{"text": "a"}\n')
     with pytest.raises(ModelFolderError, match="is damaged"):
         read_canaries(tmp_path / CANARIES)
+
+
+def test_auroc_is_scikit_learns() -> None:
+    generator = np.random.default_rng(0)
+    member = generator.random(200) < 0.3
+    score = generator.normal(size=200).round(1) + member
+    assert _auc(member, score) == pytest.approx(roc_auc_score(member, score))
+    assert _auc(np.ones(3, dtype=bool), np.arange(3.0)) == 0.5

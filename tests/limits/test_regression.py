@@ -14,14 +14,14 @@ from fathom.limits.record import Limits, write_limits
 from fathom.limits.regression import Change, _Answers, compare_records, pack_answers
 from fathom.pipeline.limits import audit
 
-N = 1200
+N = 800
 
 
 def examples(prefix: str = "text") -> list[Example]:
     return [Example(f"{prefix} {n}", ("bad", "good")[n % 2], group=f"film {n // 4}") for n in range(N)]
 
 
-def model(accuracy: float, *, sure: float = 0.75, seed: int = 0) -> Callable[[Sequence[str]], np.ndarray]:
+def model(accuracy: float, *, sure: float, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
     """Right for about this share of the texts, the same ones for a given seed as long as the share only grows."""
     luck = np.random.default_rng(seed).random(N)
 
@@ -36,10 +36,17 @@ def model(accuracy: float, *, sure: float = 0.75, seed: int = 0) -> Callable[[Se
     return answer
 
 
-def measured(accuracy: float, data: list[Example] | None = None, **how: float) -> Limits:
-    predictor = model(accuracy, **how)  # type: ignore[arg-type]
-    only = ["accuracy", "calibration", "selective"]
-    return audit(predictor, data or examples(), labels=["bad", "good"], only=only, quick=True)
+def measured(
+    accuracy: float,
+    data: list[Example] | None = None,
+    *,
+    sure: float | None = None,
+    seed: int = 0,
+    only: Sequence[str] = ("accuracy", "calibration", "selective"),
+) -> Limits:
+    """With a confidence that is the accuracy, unless another is asked for."""
+    predictor = model(accuracy, sure=accuracy if sure is None else sure, seed=seed)
+    return audit(predictor, data or examples(), labels=["bad", "good"], only=list(only), quick=True)
 
 
 def named(changes: list[Change]) -> dict[str, Change]:
@@ -86,18 +93,17 @@ def test_what_got_worse_and_better_is_found_in_pairs(old: Limits) -> None:
     assert better.worse == []
     surer = named(compare_records(measured(0.75), measured(0.75, sure=0.95)).changes)
     assert surer["accuracy"].verdict == "no difference"
-    assert surer["calibration-error"].verdict == surer["brier"].verdict == "worse"
+    assert surer["calibration-error"].verdict == "worse"
     assert surer["overconfidence"].verdict == "changed"  # it has no better side
 
 
 def test_chance_is_no_regression() -> None:
-    """Two equally good models that err on different texts, twenty times."""
+    """Two equally good models that err on different texts, eight times."""
     alarms = 0
-    for seed in range(20):
-        first = measured(0.85, seed=2 * seed + 1)
-        second = measured(0.85, seed=2 * seed + 2)
+    for seed in range(8):
+        first, second = (measured(0.85, seed=2 * seed + part, only=["accuracy"]) for part in (1, 2))
         alarms += bool(compare_records(first, second).worse)
-    assert alarms <= 3
+    assert alarms <= 1
 
 
 def test_other_texts_are_compared_by_intervals_and_said(old: Limits) -> None:

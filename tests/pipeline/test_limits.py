@@ -16,7 +16,7 @@ from fathom.errors import DataError, InterruptedRunError, ModelFolderError, Pred
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import Context, Measuring
 from fathom.limits.guard import Guarded
-from fathom.limits.measures import abstention, accuracy, calibration, selective
+from fathom.limits.measures import abstention, accuracy, behaviour, calibration, pairs, selective
 from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.record import LIMITS, Limits, Measure, read_limits
 from fathom.pipeline import limits as pipeline
@@ -262,6 +262,44 @@ def test_data_that_cannot_be_used_are_said(data: list[Example], message: str) ->
     with pytest.raises(DataError) as caught:
         audit(Knows(), data)
     assert message in str(caught.value)
+
+
+class Counts:
+    """Reads two words and no order."""
+
+    labels = ("rotten", "fresh")
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        good = np.array([0.5 + 0.4 * ("good" in text) - 0.4 * ("bad" in text) for text in texts])
+        return np.stack([1 - good, good], axis=1)
+
+
+def test_suites_and_pairs_that_are_named_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MEASURINGS", (behaviour.MEASURING, pairs.MEASURING))
+    data = [Example(f"{('bad', 'good')[n % 2]} thing {n}", ("rotten", "fresh")[n % 2]) for n in range(60)]
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text(json.dumps({"test": "not bad", "texts": ["It is not bad."], "label": "fresh"}) + "\n")
+    file = tmp_path / "pairs.csv"
+    file.write_text("text,label,group\n" + "".join(f"good {n},pos,{n}\nbad {n},neg,{n}\n" for n in range(30)))
+    found = audit(Counts(), data, suite=suite, pairs=file, quick=True)
+    own, negation, consistency = (
+        found.measure(name) for name in ("behaviour-suite", "behaviour-negation", "contrast-consistency")
+    )
+    assert own is not None
+    assert own.value == 0.0
+    assert negation is not None
+    assert negation.value is not None
+    assert consistency is not None
+    assert (consistency.value, consistency.n) == (1.0, 30)
+    without = audit(Counts(), data, quick=True)
+    assert without.measure("behaviour-suite") is None
+    missing = without.measure("pairs")
+    assert missing is not None
+    assert missing.reason == "no pairs of texts were named; add --pairs FILE"
+    with pytest.raises(DataError, match="no file at"):
+        audit(Counts(), data, suite=tmp_path / "gone.jsonl")
+    with pytest.raises(SettingsError, match="there is no label 'good'"):
+        audit(Counts(), data, positive="good")
 
 
 def test_settings_that_cannot_be_used_are_said(tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def limits(
         str | None, typer.Option(help="Texts of another time or place: have they drifted from the data?")
     ] = None,
     compare_split: Annotated[str | None, typer.Option(help="Which part of them.")] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Behaviour tests: jsonl, or a suite that CheckList saved; no code in it runs."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Texts and what was made of them by changing as little as possible.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="The label that praises. [default: by its name]")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="The labels by column of its answers, where the model does not say.")
     ] = None,
@@ -125,6 +135,9 @@ def limits(
             far_split=far_split,
             compare_data=compare_data,
             compare_split=compare_split,
+            suite=suite,
+            pairs=pairs,
+            positive=positive,
             device=device,
             on_message=say,
             on_answers=on_answers,

@@ -23,13 +23,18 @@ from fathom.data import Canary, Example, assign_parts, passage_shares, text_dige
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
+from fathom.limits.behaviour import BehaviourTest
 from fathom.limits.classifier import NotMeasurableError
+from fathom.limits.pairs import PairFile
+from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Gates, Policy, Reason
 from fathom.limits.record import Measure, WorstExample
 from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, wilson
 
 WORST = 8  # examples that a measure keeps to be read
 LONGEST_SHOWN = 1000  # characters kept of each
+CHARACTERS, CHARACTERS_QUICK = 3_000_000, 150_000  # that a measure which changes texts has read, about
+FEWEST_CHANGED, FEWEST_CHANGED_QUICK = 20, 8  # texts that it changes, however long they are
 Language = Literal["en", "zh"]
 
 
@@ -72,6 +77,15 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Suite:
+    """Tests that the user named."""
+
+    name: str
+    tests: list[BehaviourTest]
+    left_out: list[str]  # tests that cannot be used, each with its reason
+
+
+@dataclass(frozen=True)
 class Context:
     """One audit, as a measure sees it."""
 
@@ -95,11 +109,23 @@ class Context:
     members: Labelled | None = None  # texts of `training` that the classifier learned from; None: not named
     members_known: bool = False  # by what its folder remembers; otherwise what was named is believed
     canaries: list[Canary] | None = None  # texts that were planted in its training data, and others like them
+    positive: str | None = None  # the label that praises, named by the user
+    suite: Suite | None = None
+    pairs: PairFile | None = None
 
     @property
     def labels(self) -> list[str]:
         """By class number."""
         return self.asked.labels
+
+    @property
+    def polarity(self) -> Polarity:
+        """Which label is the good one.
+
+        Raises:
+            NotMeasurableError: the labels do not tell, and nobody said.
+        """
+        return polarity_of(self.labels, positive=self.positive)
 
     def generator(self, name: str) -> np.random.Generator:
         """A stream of its own for each name, whatever else was measured before."""
@@ -119,6 +145,20 @@ class Context:
             return self.report
         self.sampled.append(f"{name}: {limit:,} of {len(self.report):,} texts of the report split")
         return self.report.take(np.sort(self.generator(name).choice(len(self.report), size=limit, replace=False)))
+
+    def drawn_to_change(self, name: str, most: int, *, quick: int, askings: int) -> Labelled:
+        """As `drawn`, and fewer where texts are long: for measures that ask many variants of each text.
+
+        Args:
+            name: of the measure.
+            most: texts.
+            quick: the same for a quick audit.
+            askings: variants of each text.
+        """
+        limit, fewest = (CHARACTERS_QUICK, FEWEST_CHANGED_QUICK) if self.quick else (CHARACTERS, FEWEST_CHANGED)
+        mean = sum(map(len, self.report.texts)) / len(self.report)
+        affordable = max(fewest, int(limit / (askings * max(1.0, mean))))
+        return self.drawn(name, min(most, affordable), quick=min(quick, affordable))
 
     def stops(self, texts: Sequence[str]) -> list[list[Reason]]:
         """What of the policy stops each text, whatever its answer.

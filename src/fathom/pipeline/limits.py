@@ -28,12 +28,15 @@ from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
+from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
-from fathom.limits.context import Beside, Context, Labelled, Language, Measuring, stops
+from fathom.limits.context import Beside, Context, Labelled, Language, Measuring, Suite, stops
 from fathom.limits.doors import open_classifier
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import MEASURINGS
 from fathom.limits.page import PAGE_FILE, render_limits
+from fathom.limits.pairs import PairFile, read_pairs
+from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Policy, fit_gates, fit_policy
 from fathom.limits.record import (
     LIMITS,
@@ -73,6 +76,7 @@ class LimitsSettings(BaseModel):
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
     language: Language | None = None  # of the texts and of the page; None: by the texts
     watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
+    positive: str | None = None  # the label that praises; None: by its name
     examples: bool = Field(default=True, description="keep texts to be read; False: the record and the page hold none")
     seed: int = Field(default=0, ge=0)
 
@@ -93,6 +97,8 @@ def audit(
     far_split: str | None = None,
     compare_data: str | Sequence[Example] | None = None,
     compare_split: str | None = None,
+    suite: str | Path | None = None,
+    pairs: str | Path | None = None,
     device: str | None = None,
     command: str | None = None,
     on_message: Callable[[str], None] = lambda text: None,
@@ -118,6 +124,8 @@ def audit(
         far_split: of them.
         compare_data: texts of another time or place, to be compared with DATA's.
         compare_split: of them.
+        suite: a file of behaviour tests, as jsonl or as CheckList saved it.
+        pairs: a file of texts and what was made of them by changing as little as possible.
         device: for models that run here.
         command: what the record says was run; None: this process's own command line.
         on_message: told what happens.
@@ -136,6 +144,7 @@ def audit(
         _check_output(target)
     on_message("opening the classifier")
     classifier = open_classifier(predictor, labels=labels, device=device)
+    sides = _sides(classifier.labels, chosen.positive)
     on_message("reading the data")
     parts = _Parts.of(classifier, data, split, columns, train, train_split, chosen)
     for name, given, part in (
@@ -145,6 +154,11 @@ def audit(
     ):
         if given is not None:
             parts.beside[name] = _beside(given, part, columns, classifier.labels, chosen, parts.sampled)
+    if suite is not None:
+        on_message("reading the suite of tests")
+        parts.suite = Suite(Path(suite).name, *read_suite(Path(suite), classifier.labels, sides))
+    if pairs is not None:
+        parts.pairs = read_pairs(Path(pairs), classifier.labels, positive=chosen.positive)
     asked = Asked(
         classifier, cache=None if target is None else target / ANSWERS, budget=chosen.budget, on_answers=lambda more: None
     )
@@ -212,6 +226,8 @@ class _Parts:
         self.training_rows: list[Example] | None = None
         self.seen: SeenTexts | None = None
         self.beside: dict[str, Beside] = {}  # near, far, compared
+        self.suite: Suite | None = None
+        self.pairs: PairFile | None = None
         self.sampled: list[str] = []
         self.contaminated: str | None = None
         self.members: Labelled | None = None
@@ -364,6 +380,9 @@ class _Run:
             members=parts.members,
             members_known=parts.members_known,
             canaries=_canaries_in(self._classifier),
+            positive=settings.positive,
+            suite=parts.suite,
+            pairs=parts.pairs,
         )
         total += sum(measuring.calls(context) for measuring in measurings)
         for measuring in measurings:
@@ -469,6 +488,14 @@ def _read(data: str | Sequence[Example], split: str | None, columns: Columns) ->
     chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
     name = data if chosen is None else f"{data} ({chosen})"
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _sides(labels: Sequence[str], positive: str | None) -> Polarity | None:
+    """Raises SettingsError for a `positive` that is no label."""
+    try:
+        return polarity_of(labels, positive=positive)
+    except NotMeasurableError:
+        return None
 
 
 def _beside(

@@ -31,8 +31,8 @@ class SeenTexts:
         self._digests.add(digest)
         return digest
 
-    def __contains__(self, example: Example) -> bool:
-        return text_digest(example) in self._digests
+    def __contains__(self, example: object) -> bool:
+        return isinstance(example, Example) and text_digest(example) in self._digests
 
     def __len__(self) -> int:
         return len(self._digests)

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from fathom.data import Canary, Example, assign_parts, text_digest
 from fathom.errors import DataError
@@ -73,10 +73,10 @@ def _membership(context: Context) -> list[Measure]:
     if context.members_known:
         assumptions.append("some of those only chose the weights (the dev part), which makes the figure smaller")
     measures = []
-    value = float(roc_auc_score(member, -sides.loss))
+    value = _auc(member, -sides.loss)
     beside, reason = "0.5 by chance", None
     if blind is not None:
-        apart = value - float(roc_auc_score(member, blind))
+        apart = value - _auc(member, blind)
         low, high = context.bootstrap(
             n, lambda rows: _auc(member[rows], -sides.loss[rows]) - _auc(member[rows], blind[rows]), sides.groups
         )
@@ -109,7 +109,7 @@ def _membership(context: Context) -> list[Measure]:
                 family=FAMILY,
                 title=_TITLES["blind-auc"],
                 status="measured",
-                value=float(roc_auc_score(member, blind)),
+                value=_auc(member, blind),
                 interval=context.bootstrap(n, lambda rows: _auc(member[rows], blind[rows]), sides.groups),
                 n=n,
                 floor=Floor(value=0.5, what="texts of one kind"),
@@ -153,8 +153,12 @@ def _losses(context: Context, texts: list[str], truth: np.ndarray) -> np.ndarray
 
 
 def _auc(member: np.ndarray, score: np.ndarray) -> float:
-    """AUROC; one half where a bootstrap sample has one side only."""
-    return float(roc_auc_score(member, score)) if 0 < member.sum() < len(member) else 0.5
+    """AUROC, the share of pairs in which the member has the higher score, ties counting half (Mann and Whitney 1947); one half
+    where a bootstrap sample has one side only.
+    """
+    inside, outside = int(member.sum()), int((~member).sum())
+    above = float(rankdata(score)[member].sum()) - inside * (inside + 1) / 2
+    return above / (inside * outside) if inside and outside else 0.5
 
 
 def _blind(context: Context, sides: _Sides) -> np.ndarray | None:
