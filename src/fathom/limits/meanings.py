@@ -1,6 +1,6 @@
 """What measures mean, in English and in Chinese: the one place where a measure is explained to a person.
 
-MEASURES  by name, by the beginning of a name with *, or by family/name where two families share a name
+MEASURES  by name, or by the beginning of a name with *
 FAMILIES  the headings of the sections, by family
 SENTENCES what records say in English, as patterns, with their Chinese
 
@@ -208,7 +208,7 @@ MEASURES: dict[str, Words] = {
             "决定性的句子在文中的位置：相差 {value}",
         ),
     ),
-    "groups/counterfactual-gap": Words(
+    "counterfactual-gap": Words(
         Said(
             "The same sentences with another religion, origin or gender in them: how far its probabilities move on "
             "average. Other descriptions of people in the same sentences show how far any exchanged word moves them.",
@@ -672,7 +672,7 @@ MEASURES: dict[str, Words] = {
         ),
         Said("train it on pairs that differ in little and in their label", "用差别很小而标签不同的成对文本训练它"),
     ),
-    "pairs/counterfactual-gap": Words(
+    "counterfactual-drop": Words(
         Said(
             "How much less often it is right on texts that people changed so that the label turns than on the originals.",
             "把文本改到标签相反，比原文少对多少。",
@@ -1202,6 +1202,45 @@ SENTENCES: dict[str, str] = {
     "confusions of a scanner (OCR)": "扫描识别错误（OCR）",
     "letters in the other case": "大小写颠倒",
     "look-alike signs of other scripts": "其他文字的形近字符",
+    # the rest
+    "{n_share} % of {name} stand in the training data": "{name} 有 {n_share} % 出现在训练数据里",
+    "only the shares of the labels have moved, and texts of a label look as before; else the estimate does not hold": (
+        "只有标签占比变了，每个标签的文本与以前相像；否则这个估计不成立"
+    ),
+    "estimated share of the label in {name}": "{name} 中标签的估计占比",
+    "p = {p}, times {n_count} for as many tests (Bonferroni): {what}": "p = {p}，已乘以检验个数 {n_count}（Bonferroni）：{what}",
+    "no drift of the answers is proved": "没有证明回答发生了变化",
+    "the answers have drifted": "回答发生了变化",
+    "distance of the label's probability": "标签概率的距离",
+    "held-out scores of {n_count} folds; the texts are independent draws": "{n_count} 折留出的分数；文本彼此独立",
+    "{n_count} texts that repeat were counted once": "{n_count} 条重复的文本只算一次",
+    "among the most typical of {name}": "{name} 中最典型的之一",
+    "the examples": "给定的例子",
+    "{n_some} of the texts that --train names were learned from, as its folder remembers; {n_fewest} are the fewest": (
+        "--train 指定的文本中，按目录的记录有 {n_some} 条是学过的；至少需要 {n_fewest} 条"
+    ),
+    "a Python callable": "Python 可调用对象",
+    "gradients": "梯度",
+    "embeddings": "嵌入向量",
+    "gradients or tokens": "梯度或词元",
+    "lengths in its own tokens": "按它自己的词元计的长度",
+    "this model folder": "这个模型目录",
+    "a model that transformers runs": "由 transformers 运行的模型",
+    "an HTTP endpoint": "HTTP 服务",
+    "logits": "对数几率",
+    "one typo": "一处错字",
+    "two typos": "两处错字",
+    "all in lower case": "全部小写",
+    "all in upper case": "全部大写",
+    "no punctuation": "去掉标点",
+    "signs at the end": "末尾加符号",
+    "emoji at the end": "末尾加表情",
+    "look-alike signs (5 %)": "形近字符（5 %）",
+    "markup": "加标记",
+    "a link before it": "前面加链接",
+    "blanks around it": "前后加空白",
+    "integrated-gradients": "积分梯度",
+    "rollout": "注意力累积",
     # why not
     "no training texts were named for a bag of words to learn from; add --train DATA": (
         "没有指定训练文本供词袋模型学习；加上 --train DATA"
@@ -1231,4 +1270,9 @@ SENTENCES: dict[str, str] = {
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",
     "only {families} was to be measured": "只要求测量 {families}",
     "stopped by the user": "被用户叫停",
+    # what is general comes last
+    "{label}: {n_share} % here; {more}": "{label}：这里 {n_share} %；{more}",
+    "{label}: {n_share} % here": "{label}：这里 {n_share} %",
+    "{what}, {n_rate} %": "{what}，{n_rate} %",
+    "{term} ({axis}), {label}": "{term}（{axis}），{label}",
 }

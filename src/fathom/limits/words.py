@@ -231,9 +231,8 @@ def say(language: Language, en: str, zh: str) -> str:
 
 def words_of(measure: Measure) -> Words | None:
     """What there is to say about it; None: only its own title."""
-    exact = MEASURES.get(measure.name) or MEASURES.get(f"{measure.family}/{measure.name}")
     starts = (words for name, words in MEASURES.items() if name.endswith("*") and measure.name.startswith(name[:-1]))
-    return exact or next(starts, None)
+    return MEASURES.get(measure.name) or next(starts, None)
 
 
 def in_language(text: str, language: Language) -> tuple[str, bool]:
