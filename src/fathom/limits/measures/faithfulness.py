@@ -145,7 +145,7 @@ def _erasure(context: Context, explained: list[_Explained], methods: tuple[Metho
                 value=100 * float(own.mean()),
                 interval=_times_100(mean_interval(own.mean(axis=1))),
                 n=len(explained),
-                floor=Floor(value=100 * float(random.mean()), what=f"words in random order; {apart}"),
+                floor=Floor(value=100 * float(random.mean()), what=f"words in random order; {apart}", faultless=False),
                 unit="points",
                 better="higher" if better else "lower",
                 assumptions=assumptions,

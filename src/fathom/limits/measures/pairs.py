@@ -104,7 +104,7 @@ def _gap(
         by_group = interval_by_group(right_first.astype(np.float64) - right_second, groups, seed=context.seed)
         low, high = min(low, by_group[0]), max(high, by_group[1])
     return Measure(
-        name="counterfactual-gap",
+        name="counterfactual-drop",
         family=FAMILY,
         title="Accuracy on originals minus that on what was made of them",
         status="measured",
