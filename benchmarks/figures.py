@@ -72,7 +72,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 PRETRAINING: dict[str, dict[str, Any]] = {
     "en": {
-        "head": "| labels | {} | {} | gap, points (95 %) |",
+        "head": "| labels | {} | {} | gap, points (95 %) | bag of words |",
         "arms": {
             "pretrained": "pre-trained on 75,000 reviews",
             "random": "random weights",
@@ -90,7 +90,7 @@ PRETRAINING: dict[str, dict[str, Any]] = {
         "words": "bag of words",
     },
     "zh": {
-        "head": "| 标签数 | {} | {} | 差值（百分点，95 % 区间） |",
+        "head": "| 标签数 | {} | {} | 差值（百分点，95 % 区间） | 词袋模型 |",
         "arms": {
             "pretrained": "在 75,000 条影评上预训练",
             "random": "随机初始化",
@@ -131,6 +131,7 @@ def _transfer(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
             f"{found['labels']:,}",
             *(rate(found[arm]["accuracy"]["value"], found[arm]["accuracy"]["interval"]) for arm in (first, second)),
             f"{points(found['gap']['value'])} ({'–'.join(map(points, found['gap']['interval']))})",
+            rate(found["bag_of_words"]["accuracy"]["value"], found["bag_of_words"]["accuracy"]["interval"]),
         ]
         for found in record["results"]
     ]

@@ -105,8 +105,9 @@ def _partial(folder: Path) -> Path:
 
 def _same(settings: FinetuneSettings | PretrainSettings, folder: Path) -> MadeBy:
     made_by = read_json(folder / MADE_BY, MadeBy)
-    held, wanted = made_by.settings, settings.model_dump(mode="json")
-    held, wanted = ({**found, "training": dict(found["training"])} for found in (held, wanted))
+    held = type(settings).model_validate(made_by.settings).model_dump(mode="json")  # with the settings that came later
+    wanted = settings.model_dump(mode="json")
+    held, wanted = ({**f, "training": dict(f["training"]), "model": Path(f["model"]).name} for f in (held, wanted))
     for found in (held, wanted):
         found["training"].pop("checkpoint_minutes")
     if held != wanted:

@@ -31,6 +31,7 @@ from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import Columns, Example, open_data, text_digest
 from fathom.errors import SettingsError
 from fathom.inference import Predictor
+from fathom.limits.baseline import baseline_of
 from fathom.limits.statistics import crossed_interval, paired_test
 from fathom.model import make_model
 from fathom.pipeline.evaluate import Score, evaluate
@@ -194,12 +195,14 @@ def _at(plan: Plan, size: int | None, reviews: Reviews) -> dict[str, Any]:
             "runs": runs,
         }
     first, second = tables.values()
+    words = np.stack([_answered_by_words(plan, size, seed, reviews, chosen_test) for seed in plan.seeds])
     new = ~reviews.read_before[chosen_test]
     return {
         "labels": len(reviews.pool) if size is None else size,
         "all": size is None,
         "test": {"n": len(chosen_test), "rows": "all" if len(chosen_test) == len(reviews.test) else "drawn with seed 0"},
         **arms,
+        "bag_of_words": {"accuracy": _mean(words), "behind": _mean(first.astype(float) - words)},
         "gap": _mean(first.astype(float) - second),
         "gap_without_read_before": _mean((first.astype(float) - second)[:, new]),
         "paired": [vars(paired_test(a, b)) for a, b in zip(first, second, strict=True)],
@@ -250,6 +253,22 @@ def _answered(
 
     asked = {"rows": hashlib.sha256(chosen.tobytes()).hexdigest(), "weights": hash_of_weights(folder)}
     found = kept(folder.with_name(folder.name + ".answers.json"), asked, answer)
+    correct: np.ndarray = np.array(list(found)) == "1"
+    return correct
+
+
+def _answered_by_words(plan: Plan, size: int | None, seed: int, reviews: Reviews, chosen: np.ndarray) -> np.ndarray:
+    """(chosen,) booleans: which test reviews a bag of words answers rightly that learned from the same labels."""
+
+    def answer() -> str:
+        learned = baseline_of(drawn(reviews.pool, size, seed), reviews.dev)
+        test = [reviews.test[row] for row in chosen]
+        best = learned.predict_proba([example.text for example in test]).argmax(axis=1)
+        right = [learned.labels[column] == example.label for column, example in zip(best, test, strict=True)]
+        return "".join(map(str, np.array(right, dtype=int)))
+
+    asked = {"rows": hashlib.sha256(chosen.tobytes()).hexdigest(), "labels": size, "seed": seed}
+    found = kept(plan.folder / f"words-{size or 'all'}-seed-{seed}.answers.json", asked, answer)
     correct: np.ndarray = np.array(list(found)) == "1"
     return correct
 

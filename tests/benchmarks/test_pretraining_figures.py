@@ -20,7 +20,7 @@ def test_tables(language: str, tmp_path: Path) -> None:
         return {"value": value, "interval": [value - 0.01, value + 0.01], "bits_per_byte": value}
 
     of_arms = {"pretrained": {"accuracy": share(0.8)}, "random": {"accuracy": share(0.6)}}
-    results = [{"labels": 1000, **of_arms, "gap": share(0.2)}]
+    results = [{"labels": 1000, **of_arms, "gap": share(0.2), "bag_of_words": {"accuracy": share(0.85)}}]
     write("encoder", {"arms": ["pretrained", "random"], "seeds": [0, 1], "results": results})
     models = {"causal": {"left_to_right": share(1.5)}, "permutation": {"left_to_right": share(1.7), "drawn_order": share(1.6)}}
     write(
@@ -36,7 +36,7 @@ def test_tables(language: str, tmp_path: Path) -> None:
     tasks = {name: {"bases": {"masked": share(0.55)}, "bag_of_words": share(0.88)} for name in ("answerable", "better")}
     write("relations", {"intrinsic": {"bases": {"masked": {"relations": relations}}, "words": words}, "downstream": tasks})
     found = pretraining(language, tmp_path)
-    assert "| 1,000 | 80.00 % (79.00–81.00) | 60.00 % (59.00–61.00) | +20.00 (+19.00–+21.00) |" in found
+    assert "| 1,000 | 80.00 % (79.00–81.00) | 60.00 % (59.00–61.00) | +20.00 (+19.00–+21.00) | 85.00 % (84.00–86.00) |" in found
     assert "n = 4 | 1.400 |" in found
     assert "| `masked` | 71.00 % (70.00–72.00) | 52.00 %" in found
     assert "88.00 % (87.00–89.00) |" in found

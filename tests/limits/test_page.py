@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom.limits import words
+from fathom.data import Example
+from fathom.limits import meanings, words
+from fathom.limits.meanings import SENTENCES, Language
+from fathom.limits.measures import MEASURINGS
 from fathom.limits.page import changes, render_limits
 from fathom.limits.record import Limits, Status, Unit
 from fathom.limits.verdict import State
-from fathom.limits.words import SENTENCES, Language, in_language
+from fathom.limits.words import in_language
 from fathom.pipeline.limits import audit
 from tests.limits.test_record import measure, record
 from tests.limits.test_report import HOSTILE, parsed
-from tests.limits.test_verdict import BOASTFUL, CONSTANT, HONEST, PERFECT, Rule, examples
+from tests.limits.test_verdict import BOASTFUL, CONSTANT, CORE, HONEST, PERFECT, Rule, examples
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 
@@ -288,7 +291,7 @@ def test_a_changed_text_shows_what_changed() -> None:
 
 def test_examples_can_be_left_out() -> None:
     held = "left out on request"
-    kept, left = (audit(BOASTFUL, examples(400), examples=keep) for keep in (True, False))
+    kept, left = (audit(BOASTFUL, examples(400), examples=keep, only=CORE) for keep in (True, False))
     assert held not in plain(render_limits(kept))
     assert any(one.worst for one in kept.measures)
     assert not any(one.worst for one in left.measures)
@@ -296,39 +299,81 @@ def test_examples_can_be_left_out() -> None:
     assert "text 1" not in left.model_dump_json()
 
 
+def english(page: str) -> list[str]:
+    """What a Chinese page says in English, beside texts, names, commands and facts of the making."""
+    page = re.sub(
+        r'<blockquote.*?</blockquote>|<code>.*?</code>|<bdi>.*?</bdi>|<dl class="facts">.*?</dl>', "", page, flags=re.DOTALL
+    )
+    marked = re.findall(r'<(?:span|h2) lang="en">[^<]*', page)
+    return marked + [word for word in re.findall(r"[A-Za-z]{3,}", plain(page)) if word not in NAMES]
+
+
+NAMES = {
+    *(
+        "fathom",
+        "predict",
+        "policy",
+        "limits",
+        "json",
+        "html",
+        "Wilson",
+        "Student",
+        "Brier",
+        "smECE",
+        "nats",
+        "Holm",
+        "Kolmogorov",
+    ),
+    *("AURC", "AUGRC", "AUROC", "TF", "IDF", "OCR", "FLOPs", "MFLOPs", "GFLOPs", "Smirnov", "comprehensiveness", "sufficiency"),
+    *(
+        "bad",
+        "good",
+        "the",
+        "examples",
+        "Rule",
+        "target",
+        "train",
+        "DATA",
+        "only",
+        "group",
+        "COLUMN",
+        "compare",
+        "data",
+        "watts",
+    ),
+    *("NUMBER", "pairs", "FILE", "finetune", "canaries", "torch", "Bonferroni", "jieba", "python", "Python"),
+}
+
+
 @pytest.mark.parametrize("who", [PERFECT, CONSTANT, HONEST, BOASTFUL], ids=["perfect", "constant", "honest", "boastful"])
 def test_a_chinese_page_is_chinese(who: Rule) -> None:
-    """Of the families that have words here, nothing that a record says is left in English."""
-    known = {"only": sorted(words.FAMILIES), "language": "zh"}
     data = examples(1200)
-    for found in (audit(who, data[:600], train=data[600:], **known), audit(who, data[:60], **known)):
+    for found in (
+        audit(who, data[:600], train=data[600:], only=CORE, language="zh"),
+        audit(who, data[:60], only=CORE, language="zh"),
+    ):
         page = render_limits(found)
         assert '<html lang="zh-Hans">' in page
-        assert re.findall(r'<(?:span|h2) lang="en">[^<]*', page) == []
-        named = re.sub(
-            r"<blockquote.*?</blockquote>|<code>.*?</code>|<bdi>.*?</bdi>|<dl class=\"facts\">.*?</dl>",
-            "",
-            page,
-            flags=re.DOTALL,
-        )
-        left = set(re.findall(r"[A-Za-z]{3,}", plain(named)))
-        allowed = {
-            "fathom",
-            "predict",
-            "policy",
-            "limits",
-            "json",
-            "Wilson",
-            "Student",
-            "Brier",
-            "smECE",
-            "AURC",
-            "AUGRC",
-            "TF",
-            "IDF",
-            "nats",
-        }
-        assert left <= allowed | {"bad", "good", "the", "examples", "Rule", "target", "train", "DATA", "only"}
+        assert english(page) == []
+
+
+def test_every_family_that_has_a_heading_is_chinese_on_a_chinese_page() -> None:
+    data = [Example(text, label) for place in range(60) for text, label in chinese(place)]
+    known = [measuring.name for measuring in MEASURINGS if measuring.name in meanings.FAMILIES]
+    found = audit(HONEST, data[:200], train=data[200:], only=known, quick=True, compare_data=data[:100], watts=10)
+    assert found.data.language == "zh"
+    assert {one.family for one in found.measures} == set(known)
+    assert english(render_limits(found)) == []
+
+
+def chinese(place: int) -> list[tuple[str, str]]:
+    thing, when = ("房间", "菜", "电影", "书", "服务", "音乐")[place % 6], ("昨天", "今天", "上周", "去年", "周末")[place % 5]
+    return [
+        (f"{when}去的第{place}家店，{thing}真好，大家都很满意，还会再来", "good"),
+        (f"{when}去的第{place}家店，{thing}太差，等了很久，再也不来了", "bad"),
+        (f"第{place}次来，{thing}依旧让人喜欢，{when}的体验很棒", "good"),
+        (f"第{place}次来，{thing}越来越糟糕，{when}的体验很失望", "bad"),
+    ]
 
 
 def test_every_word_is_there_in_both_languages() -> None:
@@ -337,12 +382,12 @@ def test_every_word_is_there_in_both_languages() -> None:
 
     said = [
         *words.PAGE.values(),
-        *words.FAMILIES.values(),
+        *meanings.FAMILIES.values(),
         *words.UNITS.values(),
         *words.DOORS.values(),
         *words.STATES.values(),
     ]
-    for explained in words.MEASURES.values():
+    for explained in meanings.MEASURES.values():
         said += [one for one in explained if one is not None]
     for one in said:
         assert fields(one.en) == fields(one.zh), one

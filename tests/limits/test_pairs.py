@@ -98,20 +98,20 @@ def reads_not(text: str) -> float:
 
 def test_one_that_reads_the_change_is_consistent_and_one_that_does_not_is_never() -> None:
     found = by_name(measure_pairs(context(reads_not, pairs())))
-    assert (found["contrast-consistency"].value, found["counterfactual-gap"].value) == (1.0, 0.0)
+    assert (found["contrast-consistency"].value, found["counterfactual-drop"].value) == (1.0, 0.0)
     assert found["contrast-consistency"].worst == []
     deaf = by_name(measure_pairs(context(lambda text: 0.9 if "good" in text else 0.1, pairs())))
-    assert (deaf["contrast-consistency"].value, deaf["counterfactual-gap"].value) == (0.0, 100.0)
-    assert deaf["counterfactual-gap"].interval is not None
-    assert deaf["counterfactual-gap"].interval[0] > 90
+    assert (deaf["contrast-consistency"].value, deaf["counterfactual-drop"].value) == (0.0, 100.0)
+    assert deaf["counterfactual-drop"].interval is not None
+    assert deaf["counterfactual-drop"].interval[0] > 90
     worst = deaf["contrast-consistency"].worst[0]
     assert (worst.text.split()[0], str(worst.changed).split()[0]) == (worst.answer, "not")
     assert worst.truth != worst.answer
     constant = by_name(measure_pairs(context(lambda text: 0.9, pairs())))
-    assert (constant["contrast-consistency"].value, constant["counterfactual-gap"].value) == (0.0, 0.0)
+    assert (constant["contrast-consistency"].value, constant["counterfactual-drop"].value) == (0.0, 0.0)
     assert constant["contrast-consistency"].floor is not None
     assert constant["contrast-consistency"].floor.value == 0.25
-    detail = constant["counterfactual-gap"].detail
+    detail = constant["counterfactual-drop"].detail
     assert isinstance(detail, PairedDetail)
     assert (detail.only_first, detail.only_second, detail.p_value) == (40, 40, 1.0)
 
@@ -148,3 +148,15 @@ def test_without_a_file_nothing_is_measured_and_long_files_are_drawn_from() -> N
     quick = context(reads_not, pairs(200), quick=True)
     assert by_name(measure_pairs(quick))["contrast-consistency"].n == 60
     assert any("60 of 200 groups" in note for note in quick.sampled)
+
+
+def test_of_long_texts_the_place_that_was_changed_is_shown() -> None:
+    start, end = "word " * 400, " end" * 400
+    own = [TextPair("1", f"{start}good{end}", 1, f"{start}bad{end}", 0), TextPair("2", "good", 1, "bad", 0)]
+    found = by_name(measure_pairs(context(lambda text: 0.9, own)))["contrast-consistency"].worst
+    shown = next(example for example in found if len(example.text) > 10)
+    assert shown.text.startswith("… ")
+    assert "good" in shown.text
+    assert "bad" in str(shown.changed)
+    assert max(len(shown.text), len(str(shown.changed))) < 1010
+    assert next(example for example in found if example.text == "good").changed == "bad"

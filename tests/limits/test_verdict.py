@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,8 +26,11 @@ def examples(n: int = 1600) -> list[Example]:
     ]
 
 
+CORE = ["accuracy", "calibration", "selective", "abstention"]  # families that need nothing but these texts and their answers
+
+
 class Rule:
-    """Answers by the number in the text: (label number, confidence)."""
+    """Answers by the number in the text: (label number, confidence). Other texts have a number of their own."""
 
     labels = ("bad", "good")
 
@@ -35,7 +40,8 @@ class Rule:
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         rows = np.empty((len(texts), 2))
         for place, text in enumerate(texts):
-            label, confidence = self._answer(int(text.split()[1]))
+            found = re.match(r"text (\d+) ", text)
+            label, confidence = self._answer(int(found[1]) if found else int(hashlib.sha256(text.encode()).hexdigest()[:6], 16))
             rows[place, label], rows[place, 1 - label] = confidence, 1 - confidence
         return rows
 
@@ -134,7 +140,7 @@ def test_a_measure_is_judged_by_its_interval(changes: dict[str, Any], state: str
 
 
 def test_a_perfect_classifier_is_not_scolded() -> None:
-    found = audit(PERFECT, examples(), train=None)
+    found = audit(PERFECT, only=CORE, data=examples(), train=None)
     said = verdict(found)
     assert worst_limits(found) == []
     assert said.named == ()
@@ -145,7 +151,7 @@ def test_a_perfect_classifier_is_not_scolded() -> None:
 
 
 def test_a_constant_classifier_is_trusted_with_nothing() -> None:
-    found = audit(CONSTANT, examples())
+    found = audit(CONSTANT, only=CORE, data=examples())
     said = verdict(found)
     assert said.trust.startswith("Nothing yet")
     assert "weakest-label" in said.named
@@ -156,14 +162,14 @@ def test_a_constant_classifier_is_trusted_with_nothing() -> None:
 
 
 def test_an_honest_classifier_has_no_fault_of_its_confidence() -> None:
-    found = audit(HONEST, examples(4000))
+    found = audit(HONEST, only=CORE, data=examples(4000))
     assert "calibration-error" not in verdict(found).named
     assert "aurc" not in verdict(found).named
     assert judge(found.measure("overconfidence")).state == "fine"  # type: ignore[arg-type]
 
 
 def test_a_boastful_classifier_is_told_so() -> None:
-    found = audit(BOASTFUL, examples())
+    found = audit(BOASTFUL, only=CORE, data=examples())
     said = verdict(found)
     assert "calibration" in {one.family for one in worst_limits(found)}
     assert set(said.named) <= {"calibration-error", "overconfidence", "aurc"}
@@ -171,19 +177,19 @@ def test_a_boastful_classifier_is_told_so() -> None:
 
 
 def test_a_confidence_that_says_nothing_is_told_so() -> None:
-    said = verdict(audit(BLIND, examples()))
+    said = verdict(audit(BLIND, only=CORE, data=examples()))
     assert "aurc" in said.named
     assert "leaving out what it is unsure of" in said.distrust.lower()
 
 
 def test_a_bag_of_words_that_does_as_well_is_recommended() -> None:
     data = examples()
-    found = audit(PERFECT, data[:800], train=data[800:])
+    found = audit(PERFECT, only=CORE, data=data[:800], train=data[800:])
     assert beats_words(found) is None
     said = verdict(found)
     assert said.do.startswith("Use the bag of words")
     assert worst_limits(found) == []
-    better = audit(HONEST, [Example(f"text {e.text.split()[1]} is", e.label) for e in data], train=data[:50])
+    better = audit(HONEST, only=CORE, data=[Example(f"text {e.text.split()[1]} is", e.label) for e in data], train=data[:50])
     assert beats_words(better) is True
     assert "better than a bag of words" in verdict(better).trust
 

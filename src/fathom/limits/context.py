@@ -229,15 +229,25 @@ class Context:
         """What an interval assumes of the texts, for `Measure.assumptions`."""
         return "the texts are independent draws" if groups is None else "the groups of texts are independent draws"
 
-    def example(self, text: str, probabilities: np.ndarray, truth: int | None = None, **more: str | None) -> WorstExample:
-        """A text to be read, with what was answered; `more` are fields of `WorstExample`."""
+    def example(
+        self,
+        text: str,
+        probabilities: np.ndarray,
+        truth: int | None = None,
+        *,
+        changed: str | None = None,
+        note: str | None = None,
+    ) -> WorstExample:
+        """A text to be read, with what was answered; and what it was changed to, of which the answer is then."""
         best = int(probabilities.argmax())
+        shown = shortened(text) if changed is None else _from_the_change(text, changed)[0]
         return WorstExample(
-            text=shortened(text),
+            text=shown,
+            changed=None if changed is None else _from_the_change(text, changed)[1],
             truth=None if truth is None else self.labels[truth],
             answer=self.labels[best],
             confidence=float(probabilities[best]),
-            **more,
+            note=note,
         )
 
 
@@ -268,3 +278,14 @@ def stops(asked: Asked, gates: Gates, texts: Sequence[str]) -> list[list[Reason]
 def shortened(text: str) -> str:
     """A text as the record keeps it."""
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + " …"
+
+
+def _from_the_change(text: str, changed: str) -> tuple[str, str]:
+    """Both as the record keeps them; where they are long and differ late only, from a little before that place."""
+    same = next(
+        (place for place, (a, b) in enumerate(zip(text, changed, strict=False)) if a != b), min(len(text), len(changed))
+    )
+    if max(len(text), len(changed)) <= LONGEST_SHOWN or same < LONGEST_SHOWN // 2:
+        return shortened(text), shortened(changed)
+    start = same - LONGEST_SHOWN // 5
+    return shortened("… " + text[start:]), shortened("… " + changed[start:])

@@ -20,11 +20,12 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from fathom.limits import charts, words
+from fathom.limits.meanings import FAMILIES, Language
 from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import ConfusionDetail, CurveDetail, Limits, Measure, PairedDetail, Rate, RatesDetail, WorstExample
 from fathom.limits.report import page_template
-from fathom.limits.verdict import Judgement, judge, verdict
-from fathom.limits.words import FAMILIES, PAGE, STATES, Language, in_language, number, percent, span, words_of
+from fathom.limits.verdict import SLIGHT, Judgement, judge, verdict
+from fathom.limits.words import PAGE, SHORT_STATES, STATES, in_language, number, percent, span, words_of
 
 PAGE_FILE = "limits.html"
 ROWS = 14  # of a list of rates that are shown at once
@@ -32,6 +33,7 @@ SQUARE = 12  # labels of a confusion matrix that is shown whole
 CONFUSIONS = 12  # of a larger one, the commonest
 EXAMPLES = 4  # shown at once
 LEGIBLE = 0.35  # two texts that share less than this are shown whole, not as a change
+NAMED_OUTSIDE = ("label", "group")  # rows whose names are the data's, never a phrase to be translated
 STEADY = 1e-3  # a difference of probabilities from asking to asking that is worth a word
 
 
@@ -122,6 +124,7 @@ def render_limits(record: Limits, language: Language | None = None) -> str:
         w=say,
         said=partial(_said, spoken),
         state=lambda name: STATES[name].in_(spoken),
+        short_state=lambda name: SHORT_STATES[name].in_(spoken),
         count=lambda value: f"{value:,}",
         duration=lambda seconds: words.duration(seconds, spoken),
         verdict=verdict(record, spoken),
@@ -144,6 +147,7 @@ def _say(language: Language, key: str, **filled: object) -> str:
 def _said(language: Language, text: str) -> Markup:
     """What the record says, in the page's language, or marked as English."""
     found, known = in_language(text, language)
+    found = found.replace(" %", "\u00a0%")
     return escape(found) if known else Markup('<span lang="en">{}</span>').format(found)
 
 
@@ -171,7 +175,10 @@ def _shown(measure: Measure, language: Language, tried: tuple[int, float, float]
 
 def _weight(one: Shown) -> float:
     """What comes first."""
-    return -1.0 if one.judgement.state == "memory" else one.judgement.severity
+    state, severity = one.judgement.state, one.judgement.severity
+    if state == "differs":  # which is no fault by itself
+        return min(severity, SLIGHT)
+    return -1.0 if state == "memory" else severity
 
 
 def _families(record: Limits, shown: dict[str, Shown], language: Language) -> list[dict[str, Any]]:
@@ -200,7 +207,7 @@ def _picture(measure: Measure, language: Language, tried: tuple[int, float, floa
     """By the kind of detail: what the template draws it from; `tried`: the policy, to be marked on risk against coverage."""
     detail = measure.detail
     if isinstance(detail, RatesDetail) and detail.rates:
-        return {"kind": "rates", "of": _said(language, detail.of), **_rates(measure, detail.rates, language)}
+        return {"kind": "rates", "of": _said(language, detail.of), **_rates(measure, detail.rates, language, of=detail.of)}
     if isinstance(detail, PairedDetail):
         more = {"only_first": detail.only_first, "only_second": detail.only_second, "detail": detail}
         chance = words.chance_in_words(detail.p_value, language)
@@ -214,7 +221,7 @@ def _picture(measure: Measure, language: Language, tried: tuple[int, float, floa
     return None
 
 
-def _rates(measure: Measure, rates: Sequence[Rate], language: Language, *, sort: bool = True) -> dict[str, Any]:
+def _rates(measure: Measure, rates: Sequence[Rate], language: Language, *, of: str = "", sort: bool = True) -> dict[str, Any]:
     """Rows on one scale.
 
     Rates may be what the value is made of, in its unit, or something else, such as shares behind a mean: they are taken for
@@ -235,7 +242,7 @@ def _rates(measure: Measure, rates: Sequence[Rate], language: Language, *, sort:
         ordered.sort(key=lambda rate: rate.value, reverse=measure.better == "lower")
     rows = [
         Row(
-            name=_name(rate.name, language),
+            name=_name(rate.name, "en" if of in NAMED_OUTSIDE else language),
             value=number(rate.value, unit, language),
             interval="" if rate.interval is None else span(*rate.interval, unit, language),
             n=f"{rate.n:,}",

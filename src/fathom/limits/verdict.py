@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fathom.limits.meanings import Language
 from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import Limits, Measure
-from fathom.limits.words import Language, in_language, interval_in_words, join, percent, say, value_in_words, words_of
+from fathom.limits.words import in_language, interval_in_words, join, percent, say, span, value_in_words, words_of
 
-State = Literal["chance", "fault", "weak", "slight", "differs", "better", "fine", "open", "memory", "missing"]
+State = Literal["chance", "fault", "weak", "slight", "differs", "doubtful", "better", "fine", "open", "memory", "missing"]
 
 SLIGHT = 0.05  # severity from which a limit is named in the verdict
 HALFWAY = 0.5  # nearer to knowing nothing than to perfect
 NAMED = 3  # limits in the second sentence
-WHOLE = {"points": 50.0, "nats": 1.0, "score": 1.0, "correlation": 1.0}  # a difference that is as bad as can be
+WHOLE = {"points": 50.0, "nats": 1.0, "score": 1.0, "correlation": 1.0, "bits": 10.0}  # a difference that is as bad as can be
 BEST = {"share": 1.0, "AUROC": 1.0, "correlation": 1.0}  # where higher is better
 
 
@@ -28,7 +29,7 @@ class Judgement:
 
     chance: not shown to be better than one that knows nothing. fault: worse than one without this fault.
     weak: better than chance, but nearer to it than to perfect. slight: a fault too small to be named in the verdict.
-    differs: from its comparison, where neither side is better.
+    differs: from its comparison, where neither side is better. doubtful: measured, and says itself that it shows nothing.
     better: than one that knows nothing. fine: no fault that can be told from chance, or maybe perfect. open: nothing to
     compare with. memory: contaminated. missing: not measured.
     """
@@ -58,6 +59,8 @@ def judge(measure: Measure) -> Judgement:
         return Judgement("missing")
     if measure.status == "contaminated":
         return Judgement("memory")
+    if measure.reason is not None:
+        return Judgement("doubtful")
     low, high = measure.interval or (measure.value, measure.value)
     if measure.better == "neither":
         return _off_target(measure, low, high)
@@ -297,8 +300,8 @@ def _errors(record: Limits, accuracy: Measure | None, language: Language) -> lis
 def limit_in_words(measure: Measure, language: Language) -> str:
     """A limit as a part of a sentence."""
     words = words_of(measure)
-    interval = interval_in_words(measure, language)
-    value = value_in_words(measure, language)
+    interval = "" if measure.interval is None else span(*measure.interval, measure.unit, language).replace("+", "")
+    value = value_in_words(measure, language).lstrip("+")
     if words is not None and words.limit is not None:
         return words.limit.in_(language).format(value=value, interval=interval)
     title = in_language(measure.title, language)[0]

@@ -160,7 +160,7 @@ _SIDED = (
         "The {thing}, once {good}, has become {bad}.",
     ),
     _said(
-        *("who-says-it", "{name} calls it, but I"),
+        *("who-says-it", "another calls it, but I"),
         "{name} calls the {thing} {bad}, but I think that it is {good}.",
         "{name} calls the {thing} {good}, but I think that it is {bad}.",
     ),
@@ -179,6 +179,31 @@ _SIDED = (
         *("who-says-it", "I disagree"),
         "{name} says that the {thing} is {bad}. I could not disagree more.",
         "{name} says that the {thing} is {good}. I could not disagree more.",
+    ),
+    _said(
+        *("who-says-it", "on the other hand"),
+        "My brother found the {thing} {bad}. I, on the other hand, found it {good}.",
+        "My brother found the {thing} {good}. I, on the other hand, found it {bad}.",
+    ),
+    _said(
+        *("who-says-it", "believe me"),
+        "One hears that the {thing} is {bad}. Believe me, it is {good}.",
+        "One hears that the {thing} is {good}. Believe me, it is {bad}.",
+    ),
+    _said(
+        *("who-says-it", "though another does not"),
+        "I call the {thing} {good}, though {name} calls it {bad}.",
+        "I call the {thing} {bad}, though {name} calls it {good}.",
+    ),
+    _said(
+        *("concession", "and yet"),
+        "The {thing} has its {bad} moments, and yet it is {good}.",
+        "The {thing} has its {good} moments, and yet it is {bad}.",
+    ),
+    _said(
+        *("concession", "however … it may be"),
+        "However {bad} the {part} may be, the {thing} is {good}.",
+        "However {good} the {part} may be, the {thing} is {bad}.",
     ),
     _said(
         *("concession", "although the beginning"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from fathom.errors import MissingExtraError
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Labelled, Language, Measuring, shortened
+from fathom.limits.context import WORST, Context, Labelled, Language, Measuring
 from fathom.limits.edits import KEYS, LOOK_ALIKES, SCANNED, TYPED
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail, WorstExample
 from fathom.limits.statistics import wilson
@@ -126,7 +126,14 @@ def _one(
                 )
                 for level in LEVELS
             ]
-            + [Rate(name="at least one word", value=float(flipped.mean()), n=len(flipped))],
+            + [
+                Rate(
+                    name="the whole budget, of short texts one word",
+                    value=float(flipped.mean()),
+                    interval=wilson(int(flipped.sum()), len(flipped)),
+                    n=len(flipped),
+                )
+            ],
         ),
         worst=_worst(context, texts, outcomes),
     )
@@ -143,7 +150,7 @@ def _worst(context: Context, texts: Labelled, outcomes: Sequence[Outcome]) -> li
             texts.texts[row],
             answer,
             int(texts.truth[row]),
-            changed=shortened(outcomes[row].text),
+            changed=outcomes[row].text,
             note=f"{outcomes[row].changed} of {outcomes[row].words} words, {outcomes[row].queries} queries",
         )
         for row, answer in zip(shown, answers, strict=True)

@@ -12,7 +12,7 @@ from fathom.limits.behaviour.chinese import CHINESE
 from fathom.limits.behaviour.english import ENGLISH
 from fathom.limits.behaviour.wording import Language, directed_test, sided_test, swapped_test
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Measuring, shortened
+from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.edits import EDITS, noisy, typo
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail, WorstExample
 from fathom.limits.statistics import Interval, mean_interval, wilson
@@ -136,7 +136,7 @@ def _worst(context: Context, tests: Sequence[BehaviourTest], outcomes: Sequence[
     ]
     found = []
     for _, place, (case, which, probabilities) in ranked[:WORST]:
-        changed = shortened(case.texts[which]) if which else None
+        changed = case.texts[which] if which else None
         found.append(
             context.example(
                 case.texts[0],

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Labelled, Measuring, shortened
+from fathom.limits.context import WORST, Context, Labelled, Measuring
 from fathom.limits.record import CurveDetail, Floor, Line, Measure, PairedDetail, Point, Rate, RatesDetail
 from fathom.limits.statistics import accuracy_by_length, difference_interval, interval_by_group, paired_test, wilson
 
@@ -182,7 +182,7 @@ def _halves(context: Context) -> list[Measure]:
                         some.texts[row],
                         whole[row],
                         int(some.truth[row]),
-                        changed=shortened(texts[row]),
+                        changed=texts[row],
                         note=f"the half is called {context.labels[int(found[row].argmax())]}",
                     )
                     for row in order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fathom.limits.context import WORST, Context, Labelled, Measuring, shortened
+from fathom.limits.context import WORST, Context, Labelled, Measuring
 from fathom.limits.edits import EDITS, Edit, noisy
 from fathom.limits.record import CurveDetail, Floor, Line, Measure, Point, WorstExample
 from fathom.limits.statistics import Interval, interval_by_group, mean_interval
@@ -112,7 +112,7 @@ def _worst(context: Context, texts: Labelled, edit: Edit) -> list[WorstExample]:
                 texts.texts[row],
                 answers[row],
                 int(texts.truth[row]),
-                changed=shortened(changed[row]),
+                changed=changed[row],
                 note=f"{edit.what}, {100 * rate:g} %",
             )
         if len(found) >= WORST:

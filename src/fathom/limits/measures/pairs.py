@@ -6,7 +6,7 @@ import numpy as np
 
 from fathom.data import Example
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Measuring, shortened
+from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.pairs import TextPair
 from fathom.limits.record import Floor, Measure, PairedDetail, Rate, RatesDetail, WorstExample
 from fathom.limits.statistics import interval_by_group, paired_test, wilson
@@ -104,7 +104,7 @@ def _gap(
         by_group = interval_by_group(right_first.astype(np.float64) - right_second, groups, seed=context.seed)
         low, high = min(low, by_group[0]), max(high, by_group[1])
     return Measure(
-        name="counterfactual-gap",
+        name="counterfactual-drop",
         family=FAMILY,
         title="Accuracy on originals minus that on what was made of them",
         status="measured",
@@ -138,7 +138,7 @@ def _worst(context: Context, pairs: list[TextPair], first: np.ndarray, second: n
     ]
     wrong.sort(key=lambda row: -float(second[row].max()))
     return [
-        context.example(pairs[row].first, second[row], pairs[row].second_truth, changed=shortened(pairs[row].second))
+        context.example(pairs[row].first, second[row], pairs[row].second_truth, changed=pairs[row].second)
         for row in wrong[:WORST]
     ]
 

@@ -17,7 +17,7 @@ from scipy.stats import norm, ttest_1samp
 
 from fathom.data import Example
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Measuring, shortened
+from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail, WorstExample
 from fathom.limits.statistics import holm, interval_by_group, mean_interval
 
@@ -200,7 +200,7 @@ def _turned(
     context: Context, text: str, before: np.ndarray, truth: int, changed: str, after: np.ndarray, word: str
 ) -> WorstExample:
     answer = context.labels[int(after.argmax())]
-    return context.example(text, before, truth, changed=shortened(changed), note=f"with {word!r} it is called {answer}")
+    return context.example(text, before, truth, changed=changed, note=f"with {word!r} it is called {answer}")
 
 
 def _taken_out(context: Context, suspects: list[Word], neutral: list[Word]) -> Measure:
