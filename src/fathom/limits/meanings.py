@@ -1095,6 +1095,7 @@ SENTENCES: dict[str, str] = {
     "0.5 by chance; it lies {apart} from the bag of words ({low} to {high})": (
         "碰运气是 0.5；与词袋相差 {apart}（{low} 到 {high}）"
     ),
+    "chance gives as much, as far as these texts tell: no sign of memory": "碰运气也一样（就这些文本而言）：看不出有记忆",
     "a bag of words that never sees the classifier does as well, as far as these texts tell: no sign of memory": (
         "从不接触分类器的词袋也一样好（就这些文本而言）：看不出有记忆"
     ),

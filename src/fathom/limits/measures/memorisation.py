@@ -74,6 +74,7 @@ def _membership(context: Context) -> list[Measure]:
         assumptions.append("some of those only chose the weights (the dev part), which makes the figure smaller")
     measures = []
     value = _auc(member, -sides.loss)
+    interval = context.bootstrap(n, lambda rows: _auc(member[rows], -sides.loss[rows]), sides.groups)
     beside, reason = "0.5 by chance", None
     if blind is not None:
         apart = value - _auc(member, blind)
@@ -83,6 +84,8 @@ def _membership(context: Context) -> list[Measure]:
         beside = f"0.5 by chance; it lies {apart:+.3f} from the bag of words ({low:+.3f} to {high:+.3f})"
         if low <= 0:
             reason = "a bag of words that never sees the classifier does as well, as far as these texts tell: no sign of memory"
+    if interval[0] <= 0.5:
+        reason = "chance gives as much, as far as these texts tell: no sign of memory"
     measures.append(
         Measure(
             name="membership-auc",
@@ -90,7 +93,7 @@ def _membership(context: Context) -> list[Measure]:
             title=_TITLES["membership-auc"],
             status="measured",
             value=value,
-            interval=context.bootstrap(n, lambda rows: _auc(member[rows], -sides.loss[rows]), sides.groups),
+            interval=interval,
             n=n,
             floor=Floor(value=0.5, what=beside),
             unit="AUROC",
@@ -162,7 +165,10 @@ def _auc(member: np.ndarray, score: np.ndarray) -> float:
 
 
 def _blind(context: Context, sides: _Sides) -> np.ndarray | None:
-    """(n,) probability of having been learned from, by the words alone; None: nothing can be learned."""
+    """(n,) how likely each was learned from, by the words alone, as its rank in its part; None: nothing can be learned.
+
+    Ranks, because the parts hold members in unlike shares, and a bag of words that knows nothing else would guess by these.
+    """
     keys = [f"text {text_digest(example):016x}" for example in sides.examples]
     names = [str(fold) for fold in range(FOLDS)]
     folds = np.array(assign_parts(keys, dict.fromkeys(names, 1 / FOLDS), seed=context.seed))
@@ -179,7 +185,8 @@ def _blind(context: Context, sides: _Sides) -> np.ndarray | None:
         except DataError:
             return None
         asked = np.flatnonzero(folds == name)
-        found[asked] = baseline.predict_proba([labelled[row].text for row in asked])[:, baseline.labels.index("learned")]
+        scores = baseline.predict_proba([labelled[row].text for row in asked])[:, baseline.labels.index("learned")]
+        found[asked] = rankdata(scores) / max(1, len(asked))
     return found
 
 
