@@ -1208,7 +1208,9 @@ SENTENCES: dict[str, str] = {
         "只有标签占比变了，每个标签的文本与以前相像；否则这个估计不成立"
     ),
     "estimated share of the label in {name}": "{name} 中标签的估计占比",
-    "p = {p}, times {n_count} for as many tests (Bonferroni): {what}": "p = {p}，已乘以检验个数 {n_count}（Bonferroni）：{what}",
+    "p = {p}, times {n_count} for as many tests (Bonferroni): {what}": (
+        "p = {p}，已乘以检验个数 {n_count}（Bonferroni）：{what}"
+    ),
     "no drift of the answers is proved": "没有证明回答发生了变化",
     "the answers have drifted": "回答发生了变化",
     "distance of the label's probability": "标签概率的距离",
