@@ -1272,6 +1272,7 @@ SENTENCES: dict[str, str] = {
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",
     "only {families} was to be measured": "只要求测量 {families}",
     "stopped by the user": "被用户叫停",
+    "noise: rates {rates} with {n_seeds} seeds": "noise：改动比例 {rates}，{n_seeds} 个种子",
     # what is general comes last
     "{label}: {n_share} % here; {more}": "{label}：这里 {n_share} %；{more}",
     "{label}: {n_share} % here": "{label}：这里 {n_share} %",
