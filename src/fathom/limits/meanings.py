@@ -1095,7 +1095,6 @@ SENTENCES: dict[str, str] = {
     "0.5 by chance; it lies {apart} from the bag of words ({low} to {high})": (
         "碰运气是 0.5；与词袋相差 {apart}（{low} 到 {high}）"
     ),
-    "chance gives as much, as far as these texts tell: no sign of memory": "碰运气也一样（就这些文本而言）：看不出有记忆",
     "a bag of words that never sees the classifier does as well, as far as these texts tell: no sign of memory": (
         "从不接触分类器的词袋也一样好（就这些文本而言）：看不出有记忆"
     ),
@@ -1209,7 +1208,9 @@ SENTENCES: dict[str, str] = {
         "只有标签占比变了，每个标签的文本与以前相像；否则这个估计不成立"
     ),
     "estimated share of the label in {name}": "{name} 中标签的估计占比",
-    "p = {p}, times {n_count} for as many tests (Bonferroni): {what}": "p = {p}，已乘检验个数 {n_count}（Bonferroni）：{what}",
+    "p = {p}, times {n_count} for as many tests (Bonferroni): {what}": (
+        "p = {p}，已乘以检验个数 {n_count}（Bonferroni）：{what}"
+    ),
     "no drift of the answers is proved": "没有证明回答发生了变化",
     "the answers have drifted": "回答发生了变化",
     "distance of the label's probability": "标签概率的距离",
@@ -1271,6 +1272,7 @@ SENTENCES: dict[str, str] = {
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",
     "only {families} was to be measured": "只要求测量 {families}",
     "stopped by the user": "被用户叫停",
+    "noise: rates {rates} with {n_seeds} seeds": "noise：改动比例 {rates}，{n_seeds} 个种子",
     # what is general comes last
     "{label}: {n_share} % here; {more}": "{label}：这里 {n_share} %；{more}",
     "{label}: {n_share} % here": "{label}：这里 {n_share} %",
