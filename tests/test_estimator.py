@@ -637,9 +637,9 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """The signal arrives while the first loss is computed."""
     losses = Classification.losses
 
-    def interrupted(*args: Any) -> torch.Tensor:
+    def interrupted(*args: Any, **named: Any) -> torch.Tensor:
         signal.raise_signal(number)
-        return losses(*args)
+        return losses(*args, **named)
 
     monkeypatch.setattr(Classification, "losses", interrupted)
 
