@@ -1095,6 +1095,7 @@ SENTENCES: dict[str, str] = {
     "0.5 by chance; it lies {apart} from the bag of words ({low} to {high})": (
         "碰运气是 0.5；与词袋相差 {apart}（{low} 到 {high}）"
     ),
+    "chance gives as much, as far as these texts tell: no sign of memory": "碰运气也一样（就这些文本而言）：看不出有记忆",
     "a bag of words that never sees the classifier does as well, as far as these texts tell: no sign of memory": (
         "从不接触分类器的词袋也一样好（就这些文本而言）：看不出有记忆"
     ),
@@ -1187,7 +1188,7 @@ SENTENCES: dict[str, str] = {
     "as many such changes as the budget allows, at random": "在预算内随机作同样多的改动",
     "share of the words changed": "改动的词的比例",
     "up to {n_share} %": "不超过 {n_share} %",
-    "at least one word": "至少一个词",
+    "the whole budget, of short texts one word": "全部预算，短文本一个词",
     (
         "budget for a text: {n_queries} queries, {n_share} % of its words and at least one; half of the queries may "
         "go into finding the words that matter, and of long texts only some words are tried"
