@@ -29,7 +29,7 @@ from fathom.limits.pairs import PairFile
 from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Gates, Policy, Reason
 from fathom.limits.record import Measure, WorstExample
-from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, wilson
+from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_group, paired_test, wilson
 
 WORST = 8  # examples that a measure keeps to be read
 LONGEST_SHOWN = 1000  # characters kept of each
@@ -216,6 +216,20 @@ class Context:
         if groups is None:
             return (low, high)
         by_group = interval_by_group(right, groups, seed=self.seed)
+        return (min(low, by_group[0]), max(high, by_group[1]))
+
+    def paired_interval(self, first: np.ndarray, second: np.ndarray, groups: Sequence[str] | None) -> Interval:
+        """95 % interval of the difference of two rates on the same texts; groups as for `rate_interval`.
+
+        Args:
+            first: (n,) booleans.
+            second: (n,) booleans.
+            groups: (n,) names or None.
+        """
+        low, high = paired_test(first, second).interval
+        if groups is None:
+            return (low, high)
+        by_group = interval_by_group(first.astype(np.float64) - second, groups, seed=self.seed)
         return (min(low, by_group[0]), max(high, by_group[1]))
 
     def bootstrap(

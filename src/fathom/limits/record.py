@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fathom.checkpoint import to_json
@@ -16,7 +17,7 @@ from fathom.errors import ModelFolderError
 from fathom.folders import write_text_atomically
 from fathom.limits.classifier import Capability, DoorName
 from fathom.limits.policy import Policy
-from fathom.limits.statistics import Interval
+from fathom.limits.statistics import Interval, wilson
 
 LIMITS = "limits.json"
 
@@ -45,6 +46,11 @@ class Rate(_Closed):
     value: float
     interval: Interval | None = None  # 95 %
     n: int
+
+    @classmethod
+    def of(cls, name: str, hits: np.ndarray) -> Rate:
+        """The share of (n,) booleans that are true, with Wilson's interval."""
+        return cls(name=name, value=float(hits.mean()), interval=wilson(int(hits.sum()), len(hits)), n=len(hits))
 
 
 class RatesDetail(_Closed):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Measuring
+from fathom.limits.context import WORST, Beside, Context, Measuring
 from fathom.limits.record import ConfusionDetail, Floor, Measure, PairedDetail, Rate, RatesDetail, WorstExample
-from fathom.limits.statistics import class_scores, confusion, interval_by_group, paired_test, wilson
+from fathom.limits.statistics import class_scores, confusion, difference_interval, paired_test, wilson
 
 FAMILY = "accuracy"
 
@@ -95,10 +95,7 @@ def _beside_bag_of_words(context: Context, right: np.ndarray) -> Measure:
     names = np.array(baseline.labels)[baseline.predict_proba(report.texts).argmax(axis=1)]
     other = names == np.array(context.labels)[report.truth]
     paired = paired_test(right, other)
-    low, high = paired.interval
-    if report.groups is not None:
-        by_group = interval_by_group(right.astype(np.float64) - other, report.groups, seed=context.seed)
-        low, high = min(low, by_group[0]), max(high, by_group[1])
+    low, high = context.paired_interval(right, other, report.groups)
     return Measure(
         name=name,
         family=FAMILY,
@@ -114,8 +111,8 @@ def _beside_bag_of_words(context: Context, right: np.ndarray) -> Measure:
             "both learned from the same texts; if the classifier learned from others, the difference is of data, too",
         ],
         detail=PairedDetail(
-            first=_rate("the classifier", right),
-            second=_rate(baseline.name, other),
+            first=Rate.of("the classifier", right),
+            second=Rate.of(baseline.name, other),
             only_first=paired.only_a,
             only_second=paired.only_b,
             p_value=paired.p_value,
@@ -123,15 +120,42 @@ def _beside_bag_of_words(context: Context, right: np.ndarray) -> Measure:
     )
 
 
-def _rate(name: str, right: np.ndarray) -> Rate:
-    return Rate(name=name, value=float(right.mean()), interval=wilson(int(right.sum()), len(right)), n=len(right))
-
-
 def _most_confident_errors(context: Context, probabilities: np.ndarray, right: np.ndarray) -> list[WorstExample]:
     wrong = np.flatnonzero(~right)
     order = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:WORST]
     report = context.report
     return [context.example(report.texts[row], probabilities[row], int(report.truth[row])) for row in order]
+
+
+def accuracy_beside(
+    context: Context, other: Beside, family: str, name: str, *, so: str = "", notes: tuple[str, ...] = ()
+) -> Measure:
+    """Accuracy on other texts minus that on the report split, for the families that look at other texts.
+
+    Args:
+        so: what follows where not all of them have labels.
+        notes: further assumptions.
+    """
+    title = f"Accuracy on {other.name} minus that on the report split"
+    if other.truth is None:
+        reason = f"{other.name} has texts without a label that the classifier knows{so}"
+        return Measure(name=name, family=family, title=title, status="not measurable", unit="points", reason=reason)
+    right = context.asked.probabilities(other.texts).argmax(axis=1) == other.truth
+    own = context.asked.probabilities(context.report.texts).argmax(axis=1) == context.report.truth
+    low, high = difference_interval((int(right.sum()), len(right)), (int(own.sum()), len(own)))
+    return Measure(
+        name=name,
+        family=family,
+        title=title,
+        status="measured",
+        value=100 * float(right.mean() - own.mean()),
+        interval=(100 * low, 100 * high),
+        n=len(right) + len(own),
+        floor=Floor(value=0.0, what="as right as on the report split", faultless=True),
+        unit="points",
+        assumptions=["the texts are independent draws", *notes],
+        detail=RatesDetail(of="texts", rates=[Rate.of(other.name, right), Rate.of("the report split", own)]),
+    )
 
 
 MEASURING = Measuring(FAMILY, "how often it is right, for each label, and against a bag of words", measure_accuracy)

@@ -126,14 +126,7 @@ def _one(
                 )
                 for level in LEVELS
             ]
-            + [
-                Rate(
-                    name="the whole budget, of short texts one word",
-                    value=float(flipped.mean()),
-                    interval=wilson(int(flipped.sum()), len(flipped)),
-                    n=len(flipped),
-                )
-            ],
+            + [Rate.of("the whole budget, of short texts one word", flipped)],
         ),
         worst=_worst(context, texts, outcomes),
     )

@@ -78,10 +78,7 @@ def _measure(context: Context, capability: str, tests: Sequence[BehaviourTest], 
     whole = np.concatenate(passed)
     cases = [case for test in tests for case in test.cases]
     chance = np.mean([1 - case.expectation.chance(len(context.labels)) for case in cases])
-    rates = [
-        Rate(name=test.name, value=float(own.mean()), interval=wilson(int(own.sum()), len(own)), n=len(own))
-        for test, own in zip(tests, passed, strict=True)
-    ]
+    rates = [Rate.of(test.name, own) for test, own in zip(tests, passed, strict=True)]
     assumptions = [
         "the interval is of tests drawn from tests like these, not of sentences: sentences of one test resemble each other",
         *notes,

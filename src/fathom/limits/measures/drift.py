@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import WORST, Beside, Context, Measuring
+from fathom.limits.measures.accuracy import accuracy_beside
 from fathom.limits.measures.leakage import DIRTY
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail
-from fathom.limits.statistics import auroc, confusion, difference_interval, wilson
+from fathom.limits.statistics import auroc, confusion
 from fathom.text.splitting import WORD
 
 FAMILY = "drift"
@@ -34,7 +35,8 @@ def measure_drift(context: Context) -> list[Measure]:
     if context.compared is None:
         raise NotMeasurableError("no other texts were named to compare with; add --compare-data DATA")
     other = context.compared
-    found = [_labels(context, other), _answers(context, other), _words(context, other), _accuracy(context, other)]
+    accuracy = accuracy_beside(context, other, FAMILY, "drift-of-accuracy", so=", so harm cannot be told from drift")
+    found = [_labels(context, other), _answers(context, other), _words(context, other), accuracy]
     known = context.known(other.texts)
     share = 0.0 if known is None else float((known >= DIRTY).mean())
     if share > 0.05:
@@ -245,35 +247,6 @@ def _words(context: Context, other: Beside) -> Measure:
             context.example(names[row], answer, note=f"among the most typical of {other.name}")
             for row, answer in zip(top, answers, strict=True)
         ],
-    )
-
-
-def _accuracy(context: Context, other: Beside) -> Measure:
-    name, title = "drift-of-accuracy", f"Accuracy on {other.name} minus that on the report split"
-    if other.truth is None:
-        reason = f"{other.name} has texts without a label that the classifier knows, so harm cannot be told from drift"
-        return Measure(name=name, family=FAMILY, title=title, status="not measurable", unit="points", reason=reason)
-    right = context.asked.probabilities(other.texts).argmax(axis=1) == other.truth
-    own = context.asked.probabilities(context.report.texts).argmax(axis=1) == context.report.truth
-    low, high = difference_interval((int(right.sum()), len(right)), (int(own.sum()), len(own)))
-    return Measure(
-        name=name,
-        family=FAMILY,
-        title=title,
-        status="measured",
-        value=100 * float(right.mean() - own.mean()),
-        interval=(100 * low, 100 * high),
-        n=len(right) + len(own),
-        floor=Floor(value=0.0, what="as right as on the report split", faultless=True),
-        unit="points",
-        assumptions=["the texts are independent draws"],
-        detail=RatesDetail(
-            of="texts",
-            rates=[
-                Rate(name=what, value=float(found.mean()), interval=wilson(int(found.sum()), len(found)), n=len(found))
-                for what, found in ((other.name, right), ("the report split", own))
-            ],
-        ),
     )
 
 

@@ -272,29 +272,19 @@ def _gap(
     null = [gap(generator.permutation(group), right) for _ in range(draws)]
     drawn = [gap(group, right[_within(group, generator)]) for _ in range(draws)]
     value = gap(group, right)
-    low, high = (2 * value - float(end) for end in np.quantile(drawn, (0.975, 0.025)))
     p_values = []
     for number in range(len(names)):
         own, rest = right[group == number], right[group != number]
         p_values.append(float(fisher_exact(np.array([[own.sum(), (~own).sum()], [rest.sum(), (~rest).sum()]])).pvalue))
     corrected = holm(np.array(p_values))
     differing = [name for name, p in zip(names, corrected, strict=True) if p < 0.05]
-    return Measure(
-        name=named[0],
-        family=FAMILY,
-        title=named[1],
-        status="measured",
-        value=100 * value,
-        interval=(100 * max(0.0, min(low, value)), 100 * min(1.0, max(high, value))),
+    return _largest_gap(
+        named,
+        value,
+        drawn,
+        null,
         n=len(group),
-        floor=Floor(
-            value=100 * float(np.median(null)), what=f"groups drawn anew; 95 % read under {100 * np.quantile(null, 0.95):.1f}"
-        ),
-        unit="points",
-        better="lower",
-        assumptions=[
-            "the texts of a group are independent draws",
-            "the interval mirrors the bootstrap's percentiles, since noise moves a largest gap upward",
+        notes=[
             f"exact tests with Holm's correction for {len(names)} groups find that these differ from the rest: "
             + (", ".join(differing[:12]) or "none"),
             small,
@@ -311,6 +301,48 @@ def _gap(
                 for number, name in enumerate(names)
             ],
         ),
+    )
+
+
+def _largest_gap(
+    named: tuple[str, str],
+    value: float,
+    drawn: list[float],
+    null: list[float],
+    *,
+    n: int,
+    notes: list[str],
+    detail: RatesDetail,
+) -> Measure:
+    """A largest difference between groups.
+
+    Args:
+        named: name and title.
+        value: between 0 and 1.
+        drawn: the same with texts drawn anew within their groups.
+        null: the same with groups drawn anew.
+        notes: further assumptions.
+    """
+    low, high = (2 * value - float(end) for end in np.quantile(drawn, (0.975, 0.025)))
+    return Measure(
+        name=named[0],
+        family=FAMILY,
+        title=named[1],
+        status="measured",
+        value=100 * value,
+        interval=(100 * max(0.0, min(low, value)), 100 * min(1.0, max(high, value))),
+        n=n,
+        floor=Floor(
+            value=100 * float(np.median(null)), what=f"groups drawn anew; 95 % read under {100 * np.quantile(null, 0.95):.1f}"
+        ),
+        unit="points",
+        better="lower",
+        assumptions=[
+            "the texts of a group are independent draws",
+            "the interval mirrors the bootstrap's percentiles, since noise moves a largest gap upward",
+            *notes,
+        ],
+        detail=detail,
     )
 
 
@@ -351,35 +383,18 @@ def _odds(
         null.append(equalised_odds_gap(mixed, truth, answers))
     cells = group * (int(truth.max()) + 1) + truth
     drawn = [equalised_odds_gap(group, truth, answers[_within(cells, generator)]) for _ in range(draws)]
-    low, high = (2 * value - float(end) for end in np.quantile(drawn, (0.975, 0.025)))
     rates = []
     for label in np.unique(truth):
         for number, name in enumerate(names):
             said = answers[(truth == label) & (group == number)] == label
-            rates.append(
-                Rate(
-                    name=f"{name}: {context.labels[int(label)]} found",
-                    value=float(said.mean()),
-                    interval=wilson(int(said.sum()), len(said)),
-                    n=len(said),
-                )
-            )
-    return Measure(
-        name=named[0],
-        family=FAMILY,
-        title=named[1],
-        status="measured",
-        value=100 * value,
-        interval=(100 * max(0.0, min(low, value)), 100 * min(1.0, max(high, value))),
+            rates.append(Rate.of(f"{name}: {context.labels[int(label)]} found", said))
+    return _largest_gap(
+        named,
+        value,
+        drawn,
+        null,
         n=len(group),
-        floor=Floor(
-            value=100 * float(np.median(null)), what=f"groups drawn anew; 95 % read under {100 * np.quantile(null, 0.95):.1f}"
-        ),
-        unit="points",
-        better="lower",
-        assumptions=[
-            "the texts of a group are independent draws",
-            "the interval mirrors the bootstrap's percentiles, since noise moves a largest gap upward",
+        notes=[
             small,
         ],
         detail=RatesDetail(of="group and label", rates=rates),

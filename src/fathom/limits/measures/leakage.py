@@ -52,7 +52,7 @@ def _overlap(context: Context, known: np.ndarray) -> Measure:
         detail=RatesDetail(
             of="what stands in the training data",
             rates=[
-                Rate(name=name, value=float(found.mean()), interval=wilson(int(found.sum()), len(found)), n=len(found))
+                Rate.of(name, found)
                 for name, found in (
                     ("the whole text", known >= 1),
                     ("at least half of its passages", dirty),
@@ -105,10 +105,7 @@ def _clean_minus_dirty(context: Context, known: np.ndarray) -> Measure:
         assumptions=["known texts may also differ from others in how hard they are", *_sources(context)],
         detail=RatesDetail(
             of="texts",
-            rates=[
-                Rate(name=kind, value=float(right.mean()), interval=wilson(int(right.sum()), len(right)), n=len(right))
-                for kind, right in (("not known", right_clean), ("known", right_dirty))
-            ],
+            rates=[Rate.of(kind, right) for kind, right in (("not known", right_clean), ("known", right_dirty))],
         ),
     )
 
@@ -122,7 +119,7 @@ def _probes(context: Context) -> Measure:
         found = context.known(texts)
         assert found is not None  # one set could be compared, so all can
         dirty = found >= DIRTY
-        rates.append(Rate(name=name, value=float(dirty.mean()), interval=wilson(int(dirty.sum()), len(dirty)), n=len(dirty)))
+        rates.append(Rate.of(name, dirty))
     worst = max(rates, key=lambda rate: rate.value)
     return Measure(
         name="probes-in-training",

@@ -195,14 +195,7 @@ def _halves(context: Context) -> list[Measure]:
 def _head_against_tail(context: Context, some: Labelled, head: np.ndarray, tail: np.ndarray) -> Measure:
     first, second = head.argmax(axis=1) == some.truth, tail.argmax(axis=1) == some.truth
     paired = paired_test(first, second)
-    low, high = paired.interval
-    if some.groups is not None:
-        by_group = interval_by_group(first.astype(np.float64) - second, some.groups, seed=context.seed)
-        low, high = min(low, by_group[0]), max(high, by_group[1])
-
-    def rate(name: str, right: np.ndarray) -> Rate:
-        return Rate(name=name, value=float(right.mean()), interval=wilson(int(right.sum()), len(right)), n=len(right))
-
+    low, high = context.paired_interval(first, second, some.groups)
     return Measure(
         name="head-minus-tail",
         family=FAMILY,
@@ -216,8 +209,8 @@ def _head_against_tail(context: Context, some: Labelled, head: np.ndarray, tail:
         better="neither",
         assumptions=[context.independence(some.groups), "where texts end with their verdict, their last half says more"],
         detail=PairedDetail(
-            first=rate("the first half", first),
-            second=rate("the last half", second),
+            first=Rate.of("the first half", first),
+            second=Rate.of("the last half", second),
             only_first=paired.only_a,
             only_second=paired.only_b,
             p_value=paired.p_value,

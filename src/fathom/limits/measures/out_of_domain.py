@@ -13,9 +13,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from fathom.limits.context import WORST, Beside, Context, Measuring
+from fathom.limits.measures.accuracy import accuracy_beside
 from fathom.limits.measures.leakage import DIRTY
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail
-from fathom.limits.statistics import Interval, auroc, difference_interval, wilson
+from fathom.limits.statistics import Interval, auroc, wilson
 
 FAMILY = "out-of-domain"
 TEXTS, TEXTS_QUICK = 300, 100  # of each set
@@ -227,7 +228,7 @@ def _answered_surely(context: Context, probes: list[Probe], known: list[str]) ->
     for probe in probes:
         probabilities = context.asked.probabilities(probe.texts)
         sure = probabilities.max(axis=1) >= median
-        rates.append(Rate(name=probe.what, value=float(sure.mean()), interval=wilson(int(sure.sum()), len(sure)), n=len(sure)))
+        rates.append(Rate.of(probe.what, sure))
         top = np.argsort(-probabilities.max(axis=1), kind="stable")[:2]
         worst += [context.example(probe.texts[row], probabilities[row], note=probe.what) for row in top]
     most = max(rates, key=lambda rate: rate.value)
@@ -259,9 +260,7 @@ def _stopped(context: Context, probes: list[Probe], known: list[str]) -> Measure
         (probe.what, probe.texts) for probe in probes
     ]:
         stopped = np.array(["wrong language" in why or "unlike training" in why for why in context.stops(texts)])
-        rates.append(
-            Rate(name=what, value=float(stopped.mean()), interval=wilson(int(stopped.sum()), len(stopped)), n=len(stopped))
-        )
+        rates.append(Rate.of(what, stopped))
     alarms, least = rates[0], min(rates[1:], key=lambda rate: rate.value)
     checks = [
         f"{what}: stops at most {100 * gate.false_alarms:g} % of such texts as the {gate.n:,} that decided it, on average"
@@ -283,33 +282,11 @@ def _stopped(context: Context, probes: list[Probe], known: list[str]) -> Measure
 
 
 def _accuracy(context: Context, beside: Beside, kind: str) -> Measure:
-    name, title = f"accuracy-{kind}", f"Accuracy on {beside.name} minus that on the report split"
-    if beside.truth is None:
-        reason = f"{beside.name} has texts without a label that the classifier knows"
-        return Measure(name=name, family=FAMILY, title=title, status="not measurable", unit="points", reason=reason)
-    right = context.asked.probabilities(beside.texts).argmax(axis=1) == beside.truth
-    own = context.asked.probabilities(context.report.texts).argmax(axis=1) == context.report.truth
-    low, high = difference_interval((int(right.sum()), len(right)), (int(own.sum()), len(own)))
-    frequent = float(np.bincount(beside.truth).max() / len(beside))
-    return Measure(
-        name=name,
-        family=FAMILY,
-        title=title,
-        status="measured",
-        value=100 * float(right.mean() - own.mean()),
-        interval=(100 * low, 100 * high),
-        n=len(right) + len(own),
-        floor=Floor(value=0.0, what="as right as on the report split", faultless=True),
-        unit="points",
-        assumptions=["the texts are independent draws", f"always the most frequent label there: {100 * frequent:.1f} % right"],
-        detail=RatesDetail(
-            of="texts",
-            rates=[
-                Rate(name=what, value=float(found.mean()), interval=wilson(int(found.sum()), len(found)), n=len(found))
-                for what, found in ((beside.name, right), ("the report split", own))
-            ],
-        ),
-    )
+    notes: tuple[str, ...] = ()
+    if beside.truth is not None:
+        frequent = float(np.bincount(beside.truth).max() / len(beside))
+        notes = (f"always the most frequent label there: {100 * frequent:.1f} % right",)
+    return accuracy_beside(context, beside, FAMILY, f"accuracy-{kind}", notes=notes)
 
 
 def _contaminated(context: Context, measure: Measure) -> Measure:

@@ -9,7 +9,7 @@ from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.pairs import TextPair
 from fathom.limits.record import Floor, Measure, PairedDetail, Rate, RatesDetail, WorstExample
-from fathom.limits.statistics import interval_by_group, paired_test, wilson
+from fathom.limits.statistics import paired_test, wilson
 
 FAMILY = "pairs"
 GROUPS, GROUPS_QUICK = 500, 60
@@ -90,7 +90,7 @@ def _consistency(
         n=n,
         floor=Floor(value=chance, what="answering at random; one that reads no difference gives 0"),
         assumptions=["the groups are independent draws", *notes],
-        detail=RatesDetail(of="text", rates=[_rate("originals", right_first), _rate("changed texts", right_second)]),
+        detail=RatesDetail(of="text", rates=[Rate.of("originals", right_first), Rate.of("changed texts", right_second)]),
         worst=worst,
     )
 
@@ -99,10 +99,7 @@ def _gap(
     context: Context, pairs: list[TextPair], right_first: np.ndarray, right_second: np.ndarray, notes: list[str]
 ) -> Measure:
     paired, groups = paired_test(right_first, right_second), [pair.group for pair in pairs]
-    low, high = paired.interval
-    if len(set(groups)) < len(groups):
-        by_group = interval_by_group(right_first.astype(np.float64) - right_second, groups, seed=context.seed)
-        low, high = min(low, by_group[0]), max(high, by_group[1])
+    low, high = context.paired_interval(right_first, right_second, groups if len(set(groups)) < len(groups) else None)
     return Measure(
         name="counterfactual-drop",
         family=FAMILY,
@@ -116,17 +113,13 @@ def _gap(
         better="lower",
         assumptions=["the groups are independent draws", *notes],
         detail=PairedDetail(
-            first=_rate("originals", right_first),
-            second=_rate("changed texts", right_second),
+            first=Rate.of("originals", right_first),
+            second=Rate.of("changed texts", right_second),
             only_first=paired.only_a,
             only_second=paired.only_b,
             p_value=paired.p_value,
         ),
     )
-
-
-def _rate(name: str, right: np.ndarray) -> Rate:
-    return Rate(name=name, value=float(right.mean()), interval=wilson(int(right.sum()), len(right)), n=len(right))
 
 
 def _worst(context: Context, pairs: list[TextPair], first: np.ndarray, second: np.ndarray) -> list[WorstExample]:
