@@ -121,7 +121,7 @@ def test_rollout_through_local_layers_of_a_long_text_is_that_of_all_pairs() -> N
     model = tiny.classifier(vocab_size=vocabulary.vocab_size, **shape)
     asked = Predictor(model, vocabulary, About(labels=["bad", "good"], max_length=700))
     found = asked.explainer.attribute(text, "rollout", 0)
-    assert sum(found.read) > 512, "tokens, and each is a word here"
+    assert sum(found.read) > 512
     assert model.transformer.way_of_local_steps == "faster"
     model.transformer.way_of_local_steps = "dense"
     np.testing.assert_array_equal(found.scores, asked.explainer.attribute(text, "rollout", 0).scores)

@@ -101,7 +101,7 @@ class LocalVisibility:
 
     def near(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Whether keys are in the window of queries. Both are places, integers that broadcast."""
-        return (queries - keys).abs() <= self.window
+        return (keys >= queries - self.window) & (keys <= queries + self.window)
 
     def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Whether anything but distance forbids the sight. Both (B or 1, …) places that broadcast."""
