@@ -3,7 +3,8 @@
 python benchmarks/long.py              one layer from 128 to 8,192 tokens; some minutes
 python benchmarks/long.py --quick      four lengths up to 2,048 tokens, few rounds; under 30 seconds
 
-Time is that of one attention layer with what tells it who sees whom, forward, and forward with backward; candidates in turn.
+Time is that of one attention layer with what tells it who sees whom, forward, and forward with backward, in seconds of the
+processor; every round runs all candidates at all lengths, since a slope compares lengths.
 Memory is the most that torch held at once. The slope is that of log cost against log length from 1,024 tokens on: 1 is linear,
 2 is quadratic. The crossing is the length from which on blocks are faster. Between all tokens every pattern costs the same,
 since the kernel leaves nothing out, so that one of them, the cheapest to prepare, stands for all. Writes
@@ -16,6 +17,7 @@ import io
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from matplotlib.figure import Figure
 from steps import RESULTS, say, write_record
 from timing import interleaved, summary
 
+from fathom.errors import FathomError, SettingsError
 from fathom.folders import write_text_atomically
 from fathom.model import Attention, TransformerConfig, View
 from fathom.model.local_attention import make_blocks, pays_off
@@ -86,11 +89,13 @@ SAID = {
 @app.command()
 def main(
     quick: Annotated[bool, typer.Option("--quick", help=f"{', '.join(map(str, QUICK))} tokens, few rounds")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="of the longest text; shorter ones get more")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="through all lengths")] = 6,
     record: Annotated[Path | None, typer.Option(help="usually benchmarks/results/long.json; with --quick, none")] = None,
 ) -> None:
     """Measures, prints and writes."""
-    measured = measure(QUICK, 2, seconds=0.2) if quick else measure(LENGTHS, rounds, seconds=8.0)
+    if (threads := torch.get_num_threads()) > 1:
+        raise SettingsError(f"torch has {threads} threads", expected="one", do="OMP_NUM_THREADS=1 python benchmarks/long.py")
+    measured = measure(QUICK, 3) if quick else measure(LENGTHS, rounds)
     found = conclude(measured)
     print(table(found))
     path = record or (None if quick else RESULTS / "long.json")
@@ -100,35 +105,38 @@ def main(
         write_text_atomically(path.with_suffix(".svg"), draw(found))
 
 
-def measure(lengths: tuple[int, ...], rounds: int, seconds: float) -> dict[str, list[dict[str, Any]]]:
-    """What each length cost between all tokens ("dense") and in the blocks of each pattern.
-
-    Args:
-        rounds: at least.
-        seconds: for the rounds of one length, about.
-    """
+def measure(lengths: tuple[int, ...], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What each length cost between all tokens ("dense") and in the blocks of each pattern."""
     torch.manual_seed(0)
     shape: dict[str, Any] = {"vocab_size": 1, "depth": 1, "feed_forward_width": 1, "max_length": 1, "attention_dropout": 0.0}
     attention = Attention(TransformerConfig(width=WIDTH, heads=HEADS, **shape)).eval()
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("dense", *PATTERNS)}
+    calls: dict[tuple[str, str, int], Callable[[], object]] = {}
     for length in lengths:
-        say(f"— {length:,} tokens")
         hidden = torch.randn(1, length, WIDTH, requires_grad=True)
         for pattern in PATTERNS.values():
             with torch.no_grad():  # only equal results are compared
-                torch.testing.assert_close(
-                    blocks(attention, hidden, pattern), dense(attention, hidden, pattern), atol=1e-5, rtol=0
-                )
+                same = (way(attention, hidden, pattern) for way in (blocks, dense))
+                torch.testing.assert_close(*same, atol=1e-5, rtol=0)
         layers = {"dense": partial(dense, attention, hidden, PATTERNS["modernbert"])}
         layers |= {name: partial(blocks, attention, hidden, pattern) for name, pattern in PATTERNS.items()}
-        passes = {(name, kind): make(layer) for name, layer in layers.items() for kind, make in KINDS.items()}
-        calls = {f"{name} {kind}": call for (name, kind), call in passes.items()}
-        once = sum(taken[0] for taken in interleaved(calls, 1).values())
-        taken = interleaved(calls, max(rounds, min(60, int(seconds / once))))
-        for name in found:
-            times = {kind: summary(taken[f"{name} {kind}"]) for kind in KINDS}
-            found[name].append({"tokens": length, **times, "bytes": peak_bytes(passes[name, "forward_and_backward"])})
+        calls |= {(name, kind, length): make(layer) for name, layer in layers.items() for kind, make in KINDS.items()}
+    say(f"{rounds + 1} rounds through {len(calls)} calls")
+    times = {
+        length: max(1, SLOPE_FROM // length) for length in lengths
+    }  # a short text is read as often as fills a clock's tick
+    repeated = {str(key): partial(_again, call, times[key[2]]) for key, call in calls.items()}
+    taken = interleaved(repeated, rounds, time.process_time)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("dense", *PATTERNS)}
+    for name, points in found.items():
+        for length in lengths:
+            costs = {kind: summary([s / times[length] for s in taken[str((name, kind, length))]]) for kind in KINDS}
+            points.append({"tokens": length, **costs, "bytes": peak_bytes(calls[name, "forward_and_backward", length])})
     return found
+
+
+def _again(call: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        call()
 
 
 def dense(attention: Attention, hidden: torch.Tensor, pattern: Pattern) -> torch.Tensor:
@@ -292,7 +300,7 @@ def figure(record: dict[str, Any]) -> Figure:
         ("memory with backward, MiB", lambda point: point["bytes"] / 2**20),
     ]
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(11, 4.2), layout="constrained")
+        drawn = Figure(figsize=(11, 4.6), layout="constrained")
         for axes, (title, value) in zip(drawn.subplots(1, 3), panels, strict=True):
             lines = [("dense", "between all tokens", record["dense"])]
             lines += [(name, held["pattern"], held) for name, held in record["blocks"].items()]
@@ -307,7 +315,9 @@ def figure(record: dict[str, Any]) -> Figure:
             axes.tick_params(axis="x", rotation=45)
             axes.set_xlabel("tokens")
             axes.set_title(title, fontsize=10.5)
-        drawn.axes[0].legend(frameon=False, fontsize=9)
+        drawn.legend(
+            *drawn.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5
+        )
         return drawn
 
 
@@ -319,5 +329,14 @@ def draw(record: dict[str, Any]) -> str:
     return file.getvalue()
 
 
+def run() -> int:
+    try:
+        app()
+    except FathomError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(app())
+    sys.exit(run())

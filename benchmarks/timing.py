@@ -17,12 +17,16 @@ import torch
 from fathom import checkpoint
 
 
-def interleaved(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleaved(
+    candidates: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds that each candidate took, one number a round, after a round that does not count.
 
     Args:
         candidates: what to call, by name. What a call returns is let go before the next one starts.
         rounds: at least 1.
+        clock: what tells the seconds. `time.process_time` leaves out what other programs took of a shared core; it adds up
+            the threads, so it is for one thread.
 
     Raises:
         ValueError: nothing to measure.
@@ -33,11 +37,11 @@ def interleaved(candidates: dict[str, Callable[[], object]], rounds: int) -> dic
     for number in range(rounds + 1):
         for name, candidate in candidates.items():
             _wait()
-            started = time.perf_counter()
+            started = clock()
             candidate()
             _wait()
             if number:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
     return seconds
 
 

@@ -10,6 +10,11 @@ def test_timing_takes_turns_and_leaves_the_first_round_out() -> None:
     assert all(value >= 0 for values in seconds.values() for value in values)
 
 
+def test_timing_asks_the_clock_that_it_is_given() -> None:
+    ticks = iter(range(0, 1000, 7))
+    assert interleaved({"a": lambda: next(ticks)}, 2, clock=lambda: float(next(ticks))) == {"a": [14.0, 14.0]}
+
+
 def test_timing_refuses_to_measure_nothing() -> None:
     with pytest.raises(ValueError, match="0 candidates in 3 rounds"):
         interleaved({}, rounds=3)

@@ -214,8 +214,18 @@ def test_narrow_numbers_stay_finite_and_near(dtype: torch.dtype) -> None:
     torch.testing.assert_close(found.float(), expected, atol=0.3, rtol=0.1)
 
 
-class _LargestBias(TorchFunctionMode):
-    """Writes down the size of every bias that attention is given, and counts the calls."""
+def test_autocast_gives_the_same_both_ways() -> None:
+    model = stack(pattern="l", global_tokens=2, random_blocks=1, heads=4, key_heads=2)
+    token_ids, states = torch.randint(5, 200, (2, 200)), []
+    for way in BOTH_WAYS:
+        model.way_of_local_steps = way
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states.append(model(token_ids).float())
+    torch.testing.assert_close(*states, atol=0.1, rtol=0.1)
+
+
+class _Biases(TorchFunctionMode):
+    """Writes down the size of every bias that attention is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,7 +241,7 @@ class _LargestBias(TorchFunctionMode):
 def test_long_texts_are_computed_in_blocks_and_short_ones_are_not() -> None:
     model = stack(pattern="l", max_length=2000)
     for length, in_blocks in ((100, False), (511, False), (512, True), (2000, True)):
-        with torch.no_grad(), _LargestBias() as biases:
+        with torch.no_grad(), _Biases() as biases:
             model(torch.randint(5, 200, (1, length)))
         assert len(biases.sizes) == 2
         assert set(biases.sizes) == ({-(-length // 64) * 64 * (64 + 2 * 30)} if in_blocks else {length**2})
