@@ -29,20 +29,17 @@ Way = Literal["faster", "dense", "blocks"]  # how local layers are computed; the
 
 # Measured on a CPU (benchmarks/long.py): a text is computed in blocks if it has so many tokens, and so many times the keys of a
 # block. Global tokens and random blocks raise that, since their keys are copied to each block. On other devices, not measured,
-# the margin is wide: a GPU is faster at few large products than at many small ones.
-_LEAST_TOKENS = 512
-_TIMES_THE_KEYS = 2
-_TIMES_THE_COPIED_KEYS = 3
-_TIMES_THE_KEYS_ELSEWHERE = 16
+# the margin is wide: a GPU is faster at few large products than at many small calls.
+_LEAST_TOKENS, _LEAST_TOKENS_ELSEWHERE = 512, 8192
+_TIMES_THE_KEYS, _TIMES_THE_COPIED_KEYS, _TIMES_THE_KEYS_ELSEWHERE = 2, 3, 16
 
 
 def pays_off(rule: LocalVisibility, device: torch.device) -> bool:
     """Whether blocks are faster than scores between all tokens."""
     if device.type != "cpu":
-        times = _TIMES_THE_KEYS_ELSEWHERE
-    else:
-        times = _TIMES_THE_KEYS if rule.is_global is None and rule.chosen is None else _TIMES_THE_COPIED_KEYS
-    return rule.keys >= max(_LEAST_TOKENS, times * _keys_of_block(rule))
+        return rule.keys >= max(_LEAST_TOKENS_ELSEWHERE, _TIMES_THE_KEYS_ELSEWHERE * _keys_of_block(rule))
+    copied = rule.is_global is not None or rule.chosen is not None
+    return rule.keys >= max(_LEAST_TOKENS, (_TIMES_THE_COPIED_KEYS if copied else _TIMES_THE_KEYS) * _keys_of_block(rule))
 
 
 @dataclass(frozen=True)
