@@ -247,15 +247,19 @@ def test_long_texts_are_computed_in_blocks_and_short_ones_are_not() -> None:
         assert set(biases.sizes) == ({-(-length // 64) * 64 * (64 + 2 * 30)} if in_blocks else {length**2})
 
 
-@pytest.mark.parametrize(
-    ("window", "causal", "few", "least"), [(64, False, 0, 512), (255, True, 0, 638), (200, False, 1, 1392)]
-)
-def test_blocks_pay_off_from_a_multiple_of_their_keys_on(window: int, causal: bool, few: int, least: int) -> None:
-    for length in (least - 1, least):
-        rule = LocalVisibility(length, window, causal, is_global=first_tokens(few, length, None, None, CPU) if few else None)
-        assert pays_off(rule, CPU) == (length == least)
-        assert not pays_off(rule, torch.device("cuda")), "not measured there, so only for much longer texts"
-    assert pays_off(LocalVisibility(32 * 464, window, causal), torch.device("cuda"))
+# window, causal, global tokens, least length on a CPU and elsewhere, where it was not measured
+LEAST = [(64, False, 0, 512, 8192), (255, True, 0, 638, 8192), (200, False, 1, 1398, 8192), (200, False, 100, 1992, 10_624)]
+
+
+@pytest.mark.parametrize(("window", "causal", "few", "on_cpu", "elsewhere"), LEAST)
+def test_blocks_pay_off_from_a_multiple_of_their_keys_on(
+    window: int, causal: bool, few: int, on_cpu: int, elsewhere: int
+) -> None:
+    for device, least in (("cpu", on_cpu), ("cuda", elsewhere)):
+        for length in (least - 1, least):
+            is_global = first_tokens(few, length, None, None, CPU) if few else None
+            rule = LocalVisibility(length, window, causal, is_global=is_global)
+            assert pays_off(rule, torch.device(device)) == (length == least)
 
 
 def test_a_text_of_32768_tokens_takes_memory_for_its_length_only() -> None:

@@ -36,10 +36,16 @@ _TIMES_THE_KEYS, _TIMES_THE_COPIED_KEYS, _TIMES_THE_KEYS_ELSEWHERE = 2, 3, 16
 
 def pays_off(rule: LocalVisibility, device: torch.device) -> bool:
     """Whether blocks are faster than scores between all tokens."""
+    keys, copied = BLOCK + sum(_sides(rule)), False
+    if rule.keys < (_LEAST_TOKENS if device.type == "cpu" else _LEAST_TOKENS_ELSEWHERE):
+        return False
+    if rule.chosen is not None:
+        keys, copied = keys + BLOCK * rule.chosen.shape[2], True
+    if rule.is_global is not None:  # each token sees them, and they see each token
+        keys, copied = keys + 2 * int(rule.is_global.sum(dim=1).max()), True
     if device.type != "cpu":
-        return rule.keys >= max(_LEAST_TOKENS_ELSEWHERE, _TIMES_THE_KEYS_ELSEWHERE * _keys_of_block(rule))
-    copied = rule.is_global is not None or rule.chosen is not None
-    return rule.keys >= max(_LEAST_TOKENS, (_TIMES_THE_COPIED_KEYS if copied else _TIMES_THE_KEYS) * _keys_of_block(rule))
+        return rule.keys >= _TIMES_THE_KEYS_ELSEWHERE * keys
+    return rule.keys >= (_TIMES_THE_COPIED_KEYS if copied else _TIMES_THE_KEYS) * keys
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,8 @@ def make_blocks(rule: LocalVisibility, rows: int, dtype: torch.dtype, device: to
         seen.append(exists[:, None, None] & ~rule.near(queries, keys) & rule.allowed(queries, keys))
     if rule.chosen is not None:
         again = (rule.chosen[..., :, None] == rule.chosen[..., None, :]).tril(-1).any(dim=-1)  # drawn twice: (B or 1, N, R)
-        keys = (BLOCK * rule.chosen[..., None] + torch.arange(BLOCK, device=device)).flatten(2)[
-            :, :, None
-        ]  # (B or 1, N, 1, R·64)
+        keys = BLOCK * rule.chosen[..., None] + torch.arange(BLOCK, device=device)  # (B or 1, N, R, 64)
+        keys = keys.flatten(2)[:, :, None]  # (B or 1, N, 1, R·64)
         fresh = (keys < rule.keys) & ~again.repeat_interleave(BLOCK, dim=2)[:, :, None]
         keys = keys.clamp(max=rule.keys - 1)
         if rule.is_global is not None:
@@ -127,11 +132,6 @@ def local_attention(
 def _sides(rule: LocalVisibility) -> tuple[int, int]:
     """How far a block sees before its first and after its last token."""
     return rule.window, 0 if rule.causal else rule.window
-
-
-def _keys_of_block(rule: LocalVisibility) -> int:
-    """Without global tokens, which are few."""
-    return BLOCK + sum(_sides(rule)) + (0 if rule.chosen is None else BLOCK * rule.chosen.shape[2])
 
 
 def _global_tokens(rule: LocalVisibility, is_global: Tensor, dtype: torch.dtype) -> tuple[GlobalTokens, Tensor]:
