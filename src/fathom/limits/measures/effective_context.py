@@ -26,7 +26,7 @@ from fathom.limits.writing.model import TooLongError
 FAMILY = "effective-context"
 LENGTHS, LENGTHS_QUICK = (64, 128, 256, 512, 1024, 2048), (50, 150, 400)  # words, in Chinese characters
 DEPTHS, DEPTHS_QUICK = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 1.0)  # 0: before all filler, 1: behind it
-EACH, EACH_QUICK = 2, 2  # needles at each depth and length
+EACH, EACH_QUICK = 3, 2  # needles at each depth and length
 NEEDLES = 4  # in one text, where there are several
 SEVERAL, SEVERAL_QUICK = 12, 6  # texts with several
 ENOUGH = 0.5
@@ -66,7 +66,7 @@ def measure_effective_context(context: CausalContext) -> list[Measure]:
         longer = _lengths(context)[place + 1 :]
         if longer and wilson(int(right.sum()), len(right))[1] < ENOUGH:
             context.sampled.append(
-                f"{FAMILY}: texts longer than {length:,} {_unit(context)} were not asked, since it finds nearly nothing there"
+                f"{FAMILY}: texts longer than {length:,} {_unit(context)} were not asked, since it finds fewer than half there"
             )
             break
     floor = Floor(value=float(without[0].mean()), what="the same questions to a text that does not hold the number")

@@ -273,8 +273,8 @@ SENTENCES: dict[str, str] = {
     "effective-context: texts of {n_length} {unit} and longer were not asked: {why}": (
         "有效上下文：没有问 {n_length} {unit}及以上的文本：{why}"
     ),
-    "effective-context: texts longer than {n_length} {unit} were not asked, since it finds nearly nothing there": (
-        "有效上下文：没有问超过 {n_length} {unit}的文本，因为到这里它几乎什么都找不到"
+    "effective-context: texts longer than {n_length} {unit} were not asked, since it finds fewer than half there": (
+        "有效上下文：没有问超过 {n_length} {unit}的文本，因为到这里它连一半都找不到"
     ),
     "extraction: {n_some} of {n_all} training texts": "套取：{n_all} 条训练文本中的 {n_some} 条",
     "extraction: {n_some} of {n_all} held-out texts": "套取：{n_all} 条留出文本中的 {n_some} 条",
