@@ -163,7 +163,9 @@ def test_effective_context_of_one_that_forgets() -> None:
     one = context(Scribe(reads=900))  # about 160 words
     found = by_name(measure_effective_context(one))
     assert found["effective-context"].value == 128
-    assert one.sampled == ["effective-context: texts longer than 1,024 words were not asked, since it finds fewer than half there"]
+    assert one.sampled == [
+        "effective-context: texts longer than 1,024 words were not asked, since it finds fewer than half there"
+    ]
     assert found["needle-accuracy"].value is not None
     assert found["needle-accuracy"].value < 0.9
     assert found["needle-accuracy"].worst[0].answer == "I cannot find it."

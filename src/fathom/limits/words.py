@@ -17,7 +17,7 @@ from fathom.limits.writing import meanings as causal
 
 MEASURES: dict[str, Words] = meanings.MEASURES | causal.MEASURES
 FAMILIES: dict[str, Said] = meanings.FAMILIES | causal.FAMILIES
-SENTENCES: dict[str, str] = meanings.SENTENCES | causal.SENTENCES
+SENTENCES: dict[str, str] = causal.SENTENCES | meanings.SENTENCES  # the first that fits is taken
 
 UNITS: dict[str, Said] = {
     "points": Said("points", "个百分点"),
@@ -99,7 +99,7 @@ PAGE: dict[str, Said] = {
     "says": Said("It says", "它答"),
     "with-confidence": Said("with {confidence} confidence.", "，置信度 {confidence}。"),
     "label-is": Said("The label is", "标签是"),
-    "right-is": Said("Right is", "正确的是"),
+    "right-is": Said("right is", "正确的是"),
     "nothing": Said("nothing", "（空）"),
     "stop": Said(".", "。"),
     "became": Said("This became", "改写之后"),

@@ -26,7 +26,7 @@ from fathom.limits.writing.model import TooLongError
 FAMILY = "effective-context"
 LENGTHS, LENGTHS_QUICK = (64, 128, 256, 512, 1024, 2048), (50, 150, 400)  # words, in Chinese characters
 DEPTHS, DEPTHS_QUICK = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 1.0)  # 0: before all filler, 1: behind it
-EACH, EACH_QUICK = 3, 2  # needles at each depth and length
+EACH = 3  # needles at each depth and length
 NEEDLES = 4  # in one text, where there are several
 SEVERAL, SEVERAL_QUICK = 12, 6  # texts with several
 ENOUGH = 0.5
@@ -54,7 +54,7 @@ def measure_effective_context(context: CausalContext) -> list[Measure]:
     without = _right(context, [hidden.one(_lengths(context)[0], depth, needles=0) for depth in _depths(context) * 2])
     tried: dict[int, tuple[list[_Hidden], np.ndarray, list[str]]] = {}
     for place, length in enumerate(_lengths(context)):
-        texts = [hidden.one(length, depth) for depth in _depths(context) for _ in range(EACH_QUICK if context.quick else EACH)]
+        texts = [hidden.one(length, depth) for depth in _depths(context) for _ in range(EACH)]
         try:
             right, said = _right(context, texts)
         except TooLongError as error:
@@ -236,8 +236,7 @@ def _unit(context: CausalContext) -> str:
 
 
 def _calls(context: CausalContext) -> int:
-    each = EACH_QUICK if context.quick else EACH
-    return (len(_lengths(context)) + 1) * len(_depths(context)) * each + (SEVERAL_QUICK if context.quick else SEVERAL)
+    return (len(_lengths(context)) * EACH + 2) * len(_depths(context)) + (SEVERAL_QUICK if context.quick else SEVERAL)
 
 
 MEASURING = Measuring(FAMILY, "how long a text may be until it loses what stands in it", measure_effective_context, _calls)

@@ -28,9 +28,7 @@ EACH_QUICK = 3  # questions of each kind
 TEMPERATURE = 0.7
 SAME = 0.8  # of the samples: an answer that is repeated nearly always
 FEWEST = 4  # right and wrong answers each, to tell them apart
-BY_WORDS = (
-    "samples are grouped by their words, as no entailment model is at hand: the same said in other words counts as different"
-)
+BY_WORDS = "samples are grouped by their words, without an entailment model: the same in other words counts as different"
 
 
 def measure_semantic_entropy(context: CausalContext) -> list[Measure]:

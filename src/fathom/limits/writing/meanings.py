@@ -88,8 +88,9 @@ MEASURES: dict[str, Words] = {
             "同一个问题随机答几次。答错的时候，说法是不是更不一致？1 表示错的总比对的更不一致，0.5 表示一致与否说明不了什么。",
         ),
         Said(
-            "asking it several times to see whether it knows: its disagreement finds errors no better than chance ({value})",
-            "多问几次看它是不是真知道：靠不一致发现错误并不比随机强（{value}）",
+            "asking it several times to see whether it knows: its disagreement is not shown to find errors better than chance "
+            "({value}, {interval})",
+            "多问几次看它是不是真知道：看不出靠不一致发现错误比随机强（{value}，{interval}）",
         ),
         Said("do not take agreement with itself for knowledge", "不要把前后一致当作真知道"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fathom.limits.meanings import Language
 from fathom.limits.record import Limits, Measure
 from fathom.limits.verdict import LimitsVerdict, judge, limit_in_words, worst_limits
-from fathom.limits.words import interval_in_words, join, say, value_in_words, words_of
+from fathom.limits.words import interval_in_words, say, value_in_words, words_of
 
 GOOD = ("better", "fine")  # judgements that let something be trusted
 
@@ -18,7 +18,7 @@ def causal_verdict(record: Limits, language: Language | None = None) -> LimitsVe
         language: of the sentences; None: the record's.
     """
     spoken = language or record.data.language
-    named = worst_limits(record)
+    named = sorted(worst_limits(record), key=lambda measure: judge(measure).state != "fault")  # before what is not shown
     return LimitsVerdict(
         _trust(record, spoken), _distrust(named, spoken), _do(record, named, spoken), tuple(m.name for m in named)
     )
@@ -40,8 +40,7 @@ def _trust(record: Limits, language: Language) -> str:
             "Nothing that was measured: in none of it is it shown to be better than chance.",
             "测过的都不行：没有一样能看出比随机强。",
         )
-    said = join(parts, language)
-    return f"{said[0].upper()}{said[1:]}{say(language, '.', '。')}"
+    return _sentence(parts, language)
 
 
 def _figure(measure: Measure, language: Language) -> str:
@@ -59,8 +58,7 @@ def _distrust(named: list[Measure], language: Language) -> str:
             "What was not measured below; of what was, no limit stands out.",
             "下面没有测量的方面；测过的没有突出的局限。",
         )
-    said = join([limit_in_words(measure, language) for measure in named], language)
-    return f"{said[0].upper()}{said[1:]}{say(language, '.', '。')}"
+    return _sentence([limit_in_words(measure, language) for measure in named], language)
 
 
 def _do(record: Limits, named: list[Measure], language: Language) -> str:
@@ -73,5 +71,10 @@ def _do(record: Limits, named: list[Measure], language: Language) -> str:
             "Use it for what was measured, and read the examples below first.",
             "用在测过的方面；先读一读下面的例子。",
         )
-    said = join(list(dict.fromkeys(advice[:2])), language)
+    return _sentence(list(dict.fromkeys(advice[:2])), language)
+
+
+def _sentence(parts: list[str], language: Language) -> str:
+    """Of parts that have commas of their own."""
+    said = say(language, "; ", "；").join([*parts[:-1], say(language, "and ", "") + parts[-1] if len(parts) > 1 else parts[-1]])
     return f"{said[0].upper()}{said[1:]}{say(language, '.', '。')}"
