@@ -107,7 +107,7 @@ class Speaks(Scribe):
 )
 def test_a_chinese_page_of_a_model_that_writes_is_chinese(model: Scribe, more: dict[str, Any]) -> None:
     page = render_limits(audit(model, language="zh", **more))
-    said = {"I", "cannot", "find", "it", "scribe", "don", "know"}  # what the model says, and its name
+    said = {"cannot", "find", "scribe", "don", "know", "OpenAI"}  # what the model says, and names
     assert [word for word in english(page) if word not in said] == []
 
 

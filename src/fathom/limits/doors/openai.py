@@ -15,6 +15,7 @@ gives no log-probabilities of prompts, what needs them is not measurable. Texts 
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +58,7 @@ class OpenAIModel(CausalModel):
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password or parts.query:
             raise SettingsError(
-                f"the endpoint {parts.scheme}://{parts.hostname or ''}{parts.path}",
+                f"the endpoint {re.sub(r'//[^/]*@', '//…@', url).split('?')[0]}",
                 expected=f"openai:http://host:8000/v1#MODEL, without a password in it (a key goes into {TOKEN})",
             )
         base = url.rstrip("/")

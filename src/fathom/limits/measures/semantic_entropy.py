@@ -49,6 +49,8 @@ def measure_semantic_entropy(context: CausalContext) -> list[Measure]:
     drawing = f"{samples} samples of each answer, drawn at temperature {TEMPERATURE}; right or wrong is the likeliest answer"
     assumptions = [INDEPENDENT, READ, BY_WORDS, drawing]
     low, high = mean_interval(agreeing)
+    if low == high:  # all alike, which says little of other questions
+        low, high = wilson(round(float(agreeing.mean()) * len(agreeing)), len(agreeing))
     consistency = Measure(
         name="self-consistency",
         family=FAMILY,
