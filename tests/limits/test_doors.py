@@ -17,11 +17,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import fathom
-from fathom.errors import ModelFolderError, PredictorError, SettingsError
+from fathom.errors import DataError, ModelFolderError, PredictorError, SettingsError
+from fathom.inference import make_settings
+from fathom.inference.in_context import score_answers, spell_question
 from fathom.limits.asked import Asked
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.doors import open_door
 from fathom.limits.doors.http import TOKEN
+from fathom.limits.writing.model import TEXT_ENDS, CausalModel, Choice, Request, TooLongError
 from tests import tiny
 
 TEXTS = ["a joy from start to finish 1", "dull and endless 2", "warm"]
@@ -66,6 +69,48 @@ def test_folder_with_other_names_for_its_labels(folder: Path) -> None:
 def test_folder_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelFolderError, match="no model at"):
         open_door("no/such/model")
+
+
+CHAT = "{% for message in messages %}<{{ message['content'] }}>{% endfor %}"
+
+
+def test_causal_folder_gives_everything(tmp_path: Path) -> None:
+    folder = tiny.writer_folder(tmp_path / "writer")
+    model, predictor = open_door(folder), fathom.load(folder)
+    assert isinstance(model, CausalModel)
+    assert (model.name, model.door) == ("writer", "folder")
+    assert model.fingerprint() == open_door(folder).fingerprint() != None  # noqa: E711
+    requests = [Request(text, message=False, max_tokens=6) for text in ("a joy", "dull and endless")]
+    plain = [one.text for one in predictor.generate(["a joy", "dull and endless"], max_new_tokens=6)]
+    assert model.write(requests) == [[text] for text in plain]
+    drawn = model.write([Request("a joy", message=False, samples=3, temperature=1.0, seed=4, max_tokens=6)])
+    assert [len(its) for its in drawn] == [3]
+    assert len(set(drawn[0])) > 1
+    choice = Choice("a joy from", (" start", " finish and more", " the"))
+    question = spell_question(predictor.tokenizer, choice.text, choice.answers)
+    expected = score_answers(predictor.model, [question])[0]
+    np.testing.assert_allclose(model.score([choice, choice])[1], expected, atol=1e-5)
+    start, more = model.cut("a joy from start to finish, warm and funny", 3, 4) or ("", "")
+    ids = predictor.tokenizer.prompt_ids(start + more)
+    assert (len(ids), ids[:3]) == (7, predictor.tokenizer.prompt_ids(start))
+    assert model.cut("a joy", 30, 40) is None
+    for call in (
+        lambda: model.write([Request("dull " * 200, max_tokens=4)]),
+        lambda: model.score([Choice("dull " * 200, (" a", " b"))]),
+    ):
+        with pytest.raises(TooLongError, match="writer reads"):
+            call()
+    with pytest.raises(DataError, match="cannot tell the choices"):
+        model.score([Choice("a joy", (" dull", " dull"))])
+
+
+def test_causal_folder_is_asked_through_its_own_template(tmp_path: Path) -> None:
+    predictor = fathom.load(tiny.writer_folder(tmp_path / "chats", chat_template=CHAT))
+    framed = predictor.writer.generate(["<a joy>"], make_settings(max_new_tokens=5), framed=True)[0].text
+    assert open_door(predictor).write([Request("a joy", max_tokens=5)]) == [[framed]]
+    predictor = fathom.load(tiny.writer_folder(tmp_path / "continues"))
+    behind = predictor.generate(["Question: a joy\nAnswer:"], max_new_tokens=5, stop=TEXT_ENDS)[0].text
+    assert open_door(predictor).write([Request("a joy", max_tokens=5)]) == [[behind]]
 
 
 def test_scikit_learn_is_taken_as_it_is() -> None:

@@ -2,7 +2,7 @@
 
     a folder, hf:owner/name      doors/folder.py; where we do not know the architecture, doors/transformers.py
                                  if its task is causal, doors/causal.py
-    python:package.module:name   doors/callable.py
+    python:package.module:name   doors/callable.py; a CausalModel is taken as it is
     http://host/v2/models/NAME   doors/http.py (Open Inference Protocol v2)
     openai:http://host/v1#MODEL  doors/openai.py (completions and chat completions)
 
@@ -72,7 +72,8 @@ def _open(what: Any, labels: list[str] | None, device: str | None) -> Classifier
     if isinstance(what, str | Path):
         spec = str(what)
         if spec.startswith(PYTHON):
-            return PythonClassifier(import_named(spec.removeprefix(PYTHON)), name=spec, labels=labels)
+            found = import_named(spec.removeprefix(PYTHON))
+            return found if isinstance(found, CausalModel) else PythonClassifier(found, name=spec, labels=labels)
         if spec.startswith(OPENAI):
             return OpenAIModel(spec.removeprefix(OPENAI))
         if spec.startswith(("http://", "https://")):

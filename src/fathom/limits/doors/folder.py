@@ -18,6 +18,7 @@ from fathom.families import FAMILIES
 from fathom.folders import sha256_of_file
 from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits.classifier import Classifier, Lengths, States
+from fathom.limits.doors.causal import FolderCausal
 from fathom.limits.writing.model import CausalModel
 from fathom.model import SequenceClassifier
 
@@ -135,8 +136,6 @@ def of_predictor(predictor: Predictor, *, folder: Path | None = None) -> Classif
         SettingsError: a model for another task.
     """
     if predictor.about.task == "causal":
-        from fathom.limits.doors.causal import FolderCausal
-
         return FolderCausal(predictor, path=folder)
     return FolderClassifier(predictor, folder=folder)
 

@@ -119,8 +119,8 @@ MEASURES: dict[str, Words] = {
             "把一个带号码的句子放进无关的文字里，再问这个号码。这里是它仍能稳稳找到（多半找到）的最长文本，更短的也都做到了。",
         ),
         Said(
-            "texts of more than {value}: in longer ones it is not shown to find a plain sentence",
-            "超过 {value}的文本：更长时，看不出它能找到一个简单的句子",
+            "finding things in long texts: beyond {value} it is not shown to find a plain sentence",
+            "在长文本里找东西：超过 {value}，就看不出它能找到一个简单的句子",
         ),
         Said("cut long texts into pieces before it reads them", "长文本先切成小段再给它读"),
     ),
