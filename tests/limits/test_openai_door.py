@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import fathom
 from fathom.errors import PredictorError, SettingsError
 from fathom.limits import asked as patience
 from fathom.limits.asked import BudgetSpentError
@@ -24,6 +26,7 @@ from fathom.limits.doors.http import TOKEN
 from fathom.limits.doors.openai import OpenAIModel
 from fathom.limits.writing.asked import AskedCausal
 from fathom.limits.writing.model import Choice, Request, TooLongError
+from tests import tiny
 
 Reply = tuple[int, Any, dict[str, str]]
 
@@ -122,6 +125,37 @@ def test_both_routes_and_the_log_probabilities_are_found(server: Server) -> None
     )
     found = model.score([Choice("Question: which?\nAnswer:", (" ab", " a long one"))])
     np.testing.assert_array_equal(found[0], [-3.0, -11.0])  # blanks count one each
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_scores_are_those_of_the_model_itself(server: Server, tmp_path: Path, counted: bool) -> None:
+    """`counted`: whether the token that begins every text counts as text in the places of the others."""
+    predictor = fathom.load(tiny.writer_folder(tmp_path / "writer"))
+    vocabulary, model = predictor.tokenizer, predictor.model
+
+    def serve(route: str, body: dict[str, Any]) -> Reply | None:
+        if not body.get("echo"):
+            return None
+        before, _ = vocabulary.frame_ids
+        assert len(before) == 1
+        ids = before + vocabulary.prompt_ids(body["prompt"])
+        with torch.inference_mode():
+            found = torch.log_softmax(model(torch.tensor([ids])).float(), dim=-1)[0]
+        values = [None, *[float(found[place, token]) for place, token in enumerate(ids[1:])]]
+        tokens = [vocabulary.id_to_token(ids[0]), *[vocabulary.decode([token]) for token in ids[1:]], "!"]
+        begins = 0 if counted else len(tokens[0])
+        starts = [max(0, sum(map(len, tokens[:place])) - begins) for place in range(len(tokens))]
+        logprobs = {"tokens": tokens, "token_logprobs": [*values, -1.0], "text_offset": starts}
+        return 200, {"choices": [{"text": body["prompt"] + "!", "logprobs": logprobs}]}, {}
+
+    server.reply = serve
+    through, itself = OpenAIModel(f"{server.url}#tiny"), open_door(predictor)
+    choices = [
+        Choice("Question: a wonderful film?\nAnswer:", (" dull", " a joy from start to finish", " i loved it")),
+        Choice("bad acting and a poor", (" story", " film", "house")),
+    ]
+    for found, expected in zip(through.score(choices), itself.score(choices), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_the_name_of_the_only_model_is_found(server: Server) -> None:

@@ -291,6 +291,20 @@ def test_own_questions_have_different_choices() -> None:
         assert all(len(set(choices)) == 4 for _, *choices in questions)
 
 
+def test_long_prompts_are_asked_in_small_batches() -> None:
+    sizes: list[int] = []
+
+    class Counts(Scribe):
+        def write(self, requests: Any) -> list[list[str]]:
+            sizes.append(len(requests))
+            return super().write(requests)
+
+    asked = AskedCausal(Counts())
+    asked.say([f"{number} " + "x" * 9000 for number in range(5)], max_tokens=4)
+    asked.say([f"{number}" for number in range(20)], max_tokens=4)
+    assert sizes == [2, 2, 1, 16, 4]
+
+
 @pytest.mark.parametrize(
     ("answer", "accepted", "right"),
     [

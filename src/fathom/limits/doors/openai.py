@@ -124,13 +124,15 @@ class OpenAIModel(CausalModel):
 
     def _log_probability(self, text: str, answer: str) -> float:
         body = {"prompt": text + answer, "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}
-        found = _prompt_tokens(self._choices(PLAIN, body)[0])
+        choice = self._choices(PLAIN, body)[0]
+        found = _prompt_tokens(choice)
         if found is None:
             raise PredictorError(
                 f"{self.name} left out the log-probabilities of a prompt", expected="those that it gave before"
             )
         ends = len(text) + len(answer)
-        inside = [(start, value) for start, stop, value in found if stop > len(text) and start < ends]
+        shift = _shift(choice, text + answer, found)
+        inside = [(start, value) for start, stop, value in found if stop - shift > len(text) and start - shift < ends]
         if not inside or any(value is None for _, value in inside):
             raise PredictorError(f"{self.name} gives no log-probability of {answer!r} behind {text[-40:]!r}")
         return float(sum(value for _, value in inside if value is not None))
@@ -203,6 +205,14 @@ def _text(choice: dict[str, Any], name: str) -> str:
         shown = json.dumps(choice, ensure_ascii=False)[:120]
         raise PredictorError(f"{name} answered with a choice that holds no text: {shown}", expected='"text" or "message"')
     return text
+
+
+def _shift(choice: dict[str, Any], prompt: str, found: Sequence[tuple[int, int, float | None]]) -> int:
+    """By how many characters its places are too high: some servers count the token that begins every text as text."""
+    said, tokens = choice.get("text"), choice["logprobs"]["tokens"]
+    if not tokens or prompt.startswith(tokens[0]) or not isinstance(said, str) or not said.startswith(prompt):
+        return 0
+    return max(0, found[-1][1] - len(said))
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from fathom.limits.asked import PAUSE, RETRIES, Answers, Cost, key_of, spent, wi
 from fathom.limits.writing.model import CausalModel, Choice, Request
 
 Asking = TypeVar("Asking", Request, Choice)
+BATCH_CHARACTERS = 20_000  # of the prompts of a batch, as if all were as long as the longest; what a stop can lose
 
 
 class AskedCausal:
@@ -133,8 +134,14 @@ class AskedCausal:
             kind = replace(one, text="") if isinstance(one, Request) else len(one.answers)
             alike.setdefault(kind, []).append((key, one))
         for group in alike.values():
-            for start in range(0, len(group), self.model.batch):
-                yield group[start : start + self.model.batch]
+            part: list[tuple[bytes, Asking]] = []
+            for row in group:
+                longest = max(len(row[1].text), *(len(one.text) for _, one in part), 0)
+                if part and (len(part) == self.model.batch or longest * (len(part) + 1) > BATCH_CHARACTERS):
+                    yield part
+                    part = []
+                part.append(row)
+            yield part
 
     def _write(self, requests: list[Request]) -> list[list[Any]]:
         answer: Any = self._patiently(lambda: self.model.write(requests), requests[0].text)
