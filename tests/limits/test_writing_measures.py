@@ -140,6 +140,18 @@ def test_semantic_entropy_misses_errors_that_are_repeated_and_says_so() -> None:
     assert found["consistent-errors"].worst[0].note == "Gotham | Gotham | Gotham"
 
 
+def test_an_answer_that_is_wrong_only_where_it_is_likeliest_is_no_repeated_error() -> None:
+    def slips(question: str, right: str | None, sample: int) -> str:
+        return str(right)
+
+    class Slips(Scribe):
+        def write(self, requests: Any) -> list[list[str]]:
+            return [["Gotham"]] * len(requests) if requests[0].temperature == 0 else super().write(requests)
+
+    found = by_name(measure_semantic_entropy(context(Slips(on_fact=slips))))
+    assert found["consistent-errors"].reason == "0 wrong answers; 4 are the fewest to say how many are repeated"
+
+
 def test_semantic_entropy_needs_errors_and_right_answers() -> None:
     found = by_name(measure_semantic_entropy(context(Scribe())))
     assert found["semantic-entropy-auroc"].status == "not measurable"

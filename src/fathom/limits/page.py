@@ -289,7 +289,7 @@ def _confusion(detail: ConfusionDetail, language: Language) -> dict[str, Any]:
 
 def _curve(measure: Measure, detail: CurveDetail, language: Language, mark: tuple[float, float] | None) -> dict[str, Any]:
     points = [point for line in detail.lines for point in line.points]
-    share_y = measure.unit in ("share", "score", "points") and all(0 <= point.y <= 1 for point in points)
+    share_y = measure.unit in ("share", "score", "points", "words", "characters") and all(0 <= point.y <= 1 for point in points)
     share_x = all(0 <= point.x <= 1 for point in points) and any(0 < point.x < 1 for point in points)
     unit_y = "share" if share_y else measure.unit
     lines = [charts.Curve(line.name, line.points) for line in detail.lines if line.points]

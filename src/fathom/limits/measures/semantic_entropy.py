@@ -3,7 +3,7 @@
 semantic-entropy-auroc  does −Σ p(c) log p(c) over groups of answers tell wrong answers from right ones? (Farquhar et al. 2024,
                         Nature 630, the discrete form)
 self-consistency        the share of the samples that agree with the commonest answer
-consistent-errors       of the wrong answers, how many it repeats nearly always: these no entropy finds
+consistent-errors       where the commonest sample is wrong, how often nearly all are: no entropy finds these
 
 The published measure groups answers by an entailment model. There is none here: two answers are the same where the words that
 carry meaning in the one are all in the other (`clusters`), so the same said in other words counts as different.
@@ -68,7 +68,7 @@ def measure_semantic_entropy(context: CausalContext) -> list[Measure]:
             lines=[Line(name="the model", points=_right_by_agreement(agreeing, right))],
         ),
     )
-    return [_auroc(entropies, right, assumptions), consistency, _repeated(context, questions, greedy, drawn, agreeing, right)]
+    return [_auroc(entropies, right, assumptions), consistency, _repeated(context, questions, drawn, groups, agreeing)]
 
 
 def _questions(context: CausalContext) -> list[Asked]:
@@ -113,13 +113,18 @@ def _right_by_agreement(agreeing: np.ndarray, right: np.ndarray) -> list[Point]:
 def _repeated(
     context: CausalContext,
     questions: list[Asked],
-    greedy: list[str],
     drawn: list[list[str]],
+    groups: list[list[int]],
     agreeing: np.ndarray,
-    right: np.ndarray,
 ) -> Measure:
+    """Of the questions whose commonest sample is wrong; what the likeliest answer says is another matter."""
     name, title = "consistent-errors", "Wrong answers that it repeats nearly always"
-    wrong = [row for row in np.flatnonzero(~right) if not admits(greedy[row])]
+    commonest = [its[numbers.index(int(np.bincount(numbers).argmax()))] for its, numbers in zip(drawn, groups, strict=True)]
+    wrong = [
+        row
+        for row, (one, answer) in enumerate(zip(questions, commonest, strict=True))
+        if not holds(answer, one.accepted) and not admits(answer)
+    ]
     if len(wrong) < FEWEST:
         reason = f"{len(wrong)} wrong answers; {FEWEST} are the fewest to say how many are repeated"
         return Measure(name=name, family=FAMILY, title=title, status="not measurable", reason=reason)
@@ -134,9 +139,11 @@ def _repeated(
         n=len(repeated),
         floor=Floor(value=0.0, what="one whose errors vary"),
         better="lower",
-        assumptions=[INDEPENDENT, READ, BY_WORDS, f"nearly always: {SAME:.0%} of the samples agree"],
+        assumptions=[INDEPENDENT, READ, BY_WORDS, f"nearly always: {100 * SAME:.0f} % of the samples agree, on what is wrong"],
         worst=[
-            context.example(questions[row].question, greedy[row], questions[row].accepted[0], note=" | ".join(drawn[row][:3]))
+            context.example(
+                questions[row].question, commonest[row], questions[row].accepted[0], note=" | ".join(drawn[row][:3])
+            )
             for row, same in zip(wrong, repeated, strict=True)
             if same
         ][:WORST],

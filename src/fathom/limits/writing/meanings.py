@@ -227,7 +227,7 @@ SENTENCES: dict[str, str] = {
     "{n_samples} samples of each answer, drawn at temperature {n_t}; right or wrong is the likeliest answer": (
         "每个问题以温度 {n_t} 抽取 {n_samples} 次；对错按最可能的回答算"
     ),
-    "nearly always: {share} of the samples agree": "几乎次次：{share} 的回答一致",
+    "nearly always: {share} of the samples agree, on what is wrong": "几乎次次：{share} 的回答一致，而且是错的",
     "found: the lower bound of its accuracy lies above {n_half}; the upper end of the interval takes the upper bound": (
         "找到：正确率的下界高于 {n_half}；区间的上端用上界"
     ),
