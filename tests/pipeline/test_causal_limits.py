@@ -118,7 +118,9 @@ def test_verdicts_follow_from_what_was_found() -> None:
     ignorant = audit(Scribe(on_fact=lambda question, right, sample: "I don't know."), only=["closed-book"])
     assert causal_verdict(ignorant).trust.startswith("Nothing that was measured")
     assert "it answers only 0.0" in causal_verdict(ignorant).distrust
-    assert causal_verdict(audit(Scribe(), only=["extraction"])).do.startswith("Measure it")
+    nothing = causal_verdict(audit(Scribe(), only=["extraction"]))
+    assert nothing.trust.startswith("Nothing that this page could say")
+    assert nothing.do.startswith("Measure it")
 
 
 def test_questions_and_held_out_texts_are_told_apart(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def measure_extraction(context: CausalContext) -> list[Measure]:
             floor=floor,
             better="lower",
             assumptions=assumptions,
-            detail=CurveDetail(x="words of the continuation", y="share of the texts of which so many came back", lines=lines),
+            detail=CurveDetail(x="words of the continuation", y="share of the texts that agree so far", lines=lines),
         )
     ]
 

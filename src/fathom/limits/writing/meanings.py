@@ -305,7 +305,7 @@ SENTENCES: dict[str, str] = {
     "{n_length} words, depth {n_depth}": "{n_length} 个词，位置 {n_depth}",
     "{n_length} characters, depth {n_depth}": "{n_length} 个字，位置 {n_depth}",
     "words of the continuation": "续写的词数",
-    "share of the texts of which so many came back": "能原样写出这么多的文本比例",
+    "share of the texts that agree so far": "到此仍一致的文本比例",
     "training texts": "训练文本",
     "held-out texts": "留出文本",
 }

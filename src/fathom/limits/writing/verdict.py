@@ -25,15 +25,22 @@ def causal_verdict(record: Limits, language: Language | None = None) -> LimitsVe
 
 
 def _trust(record: Limits, language: Language) -> str:
-    parts = []
+    parts, measured = [], False
     for name, en, zh in (
         ("closed-book-accuracy", "plain questions of fact, of which it answers {0} rightly", "普通的事实问题：答对 {0}"),
         ("choice-accuracy", "choosing among given answers, where it is right {0} of the time", "从给定选项里挑：对 {0}"),
         ("effective-context", "finding a plain sentence in texts of up to {0}", "在不超过 {0}的文本里找一个简单的句子"),
     ):
         measure = record.measure(name)
+        measured |= measure is not None and measure.value is not None
         if measure is not None and measure.value and judge(measure).state in GOOD:
             parts.append(say(language, en, zh).format(_figure(measure, language)))
+    if not measured:
+        return say(
+            language,
+            "Nothing that this page could say: neither its answers nor the length of its texts were measured.",
+            "这一页说不出什么：没有测量它的回答，也没有测量文本的长度。",
+        )
     if not parts:
         return say(
             language,
