@@ -214,7 +214,9 @@ def _as_text(measured: dict[str, Any]) -> str:
         rows = []
         for name, one in sorted(held["engines"].items(), key=lambda entry: entry[1]["seconds"]["median"]):
             low, high = one["seconds"]["quartiles"]
-            speed = f"{one['texts_per_second']:.1f}/s" if one["texts_per_second"] else f"{1e3 * one['seconds']['median']:.2f} ms"
+            speed = (
+                f"{one['texts_per_second']:.1f}/s" if one["texts_per_second"] else f"{1e3 * one['seconds']['median']:.2f} ms"
+            )
             spread = f"{(high - low) / one['seconds']['median']:.0%}"
             rows.append([name, speed, spread, f"{one['same_label']:.2%}", f"{one['mean_difference']:.5f}"])
         parts += [task, table(rows, ["engine", "speed", "spread", "same label", "difference"])]
@@ -236,7 +238,9 @@ def _picture(measured: dict[str, Any]) -> str:
         for panel, (task, held) in zip(figure.subplots(1, len(measured)), measured.items(), strict=True):
             order = sorted(held["engines"], key=lambda name: -held["engines"][name]["seconds"]["median"])
             together = held["engines"][order[0]]["texts_per_second"] is not None
-            values = [held["engines"][name]["texts_per_second"] or 1e3 * held["engines"][name]["seconds"]["median"] for name in order]
+            values = [
+                held["engines"][name]["texts_per_second"] or 1e3 * held["engines"][name]["seconds"]["median"] for name in order
+            ]
             bars = panel.barh(order, values, color=["#c2410c" if name in OURS else "#94a3b8" for name in order])
             panel.bar_label(bars, fmt="%.1f", padding=2)
             panel.set_title(f"{task}\n" + ("texts a second" if together else "milliseconds, median"), fontsize=9)
