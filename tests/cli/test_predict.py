@@ -111,3 +111,16 @@ def test_predict_answers_what_each_kind_of_model_is_for(tmp_path: Path, capsys: 
         code, _, error = run(task, *arguments)
         assert code == 2
         assert complaint in error
+
+
+def test_precision_is_chosen_and_stands_in_the_record(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model), "a fine film", "--json"]) == 0
+    exact = json.loads(capsys.readouterr().out)
+    assert main(["predict", str(model), "a fine film", "--json", "--precision", "bfloat16"]) == 0
+    rounded = json.loads(capsys.readouterr().out)
+    assert rounded["confidence"] == pytest.approx(exact["confidence"], abs=0.05)
+    assert rounded["confidence"] != exact["confidence"]
+    assert main(["predict", str(model), "a fine film", "--precision", "auto", "--policy"]) == 2
+    assert "leave --precision out" in capsys.readouterr().err
+    assert main(["evaluate", str(model), "--data", "rotten-tomatoes", "--shots", "1", "--precision", "auto"]) == 2
+    assert "--shots came with --precision auto" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fathom.cli.console import Bar, emit, percent, percent_with_interval, say, table
-from fathom.cli.options import Device, Json
+from fathom.cli.options import AnswerPrecision, Device, Json, Precision
 
 if TYPE_CHECKING:
     from fathom.limits.statistics import PairedTest
@@ -59,6 +59,7 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="With --shots: decides everything random. [default: 0]")] = None,
     record: Annotated[Path | None, typer.Option(help="Write everything that was measured to this JSON file.")] = None,
     device: Device = None,
+    precision: AnswerPrecision = Precision.FLOAT32,
     json: Json = False,
 ) -> None:
     """Measure a classifier: accuracy with its 95 % interval, calibration, and how many of the texts it was trained on.
@@ -72,6 +73,7 @@ def evaluate(
     """
     from fathom.checkpoint import to_json
     from fathom.data import Columns
+    from fathom.errors import SettingsError
     from fathom.folders import write_text_atomically
     from fathom.pipeline.evaluate import evaluate_folder
     from fathom.pipeline.in_context import InContextSettings, evaluate_in_context
@@ -97,6 +99,10 @@ def evaluate(
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     _check_shots(shots, baseline, {**asked, "group": group, "limit": limit, "train_split": train_split})
+    if shots is not None and precision is not Precision.FLOAT32:
+        raise SettingsError(
+            f"--shots came with --precision {precision.value}", expected="float32 for prompts", do="leave --precision out"
+        )
     columns = Columns(text=text, label=label, pair=pair, group=group, exclude=exclude)
     try:
         if shots is None:
@@ -107,6 +113,7 @@ def evaluate(
                 columns=columns,
                 with_baseline=baseline,
                 device=device,
+                precision=precision.value,
                 on_phase=on_phase,
                 on_batch=on_batch,
             )

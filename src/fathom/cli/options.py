@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,5 +12,23 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides everything ran
 Device = Annotated[
     str | None,
     typer.Option("--device", help="Where the model runs: cpu, cuda, cuda:1, mps. [default: a GPU when there is one]"),
+]
+
+
+class Precision(StrEnum):
+    """As `fathom.training.precision.Precision` names them."""
+
+    FLOAT32 = "float32"
+    AUTO = "auto"
+    BFLOAT16 = "bfloat16"
+
+
+AnswerPrecision = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="auto: bfloat16 where this machine is fast in it, several times as fast; probabilities then differ in the third "
+        "decimal.",
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that fathom wrote earlier.")]

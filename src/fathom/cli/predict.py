@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fathom.cli.console import Bar, percent, say, standard_input
-from fathom.cli.options import Device, Json
+from fathom.cli.options import AnswerPrecision, Device, Json, Precision
 
 if TYPE_CHECKING:
     from fathom.data import Example
@@ -39,6 +39,7 @@ def predict(
         Path | None, typer.Option(help="With --policy: the record, or its folder. [default: in the model's folder]")
     ] = None,
     device: Device = None,
+    precision: AnswerPrecision = Precision.FLOAT32,
     json: Json = False,
 ) -> None:
     """Answer for texts what the model was trained for. With --json, one JSON object a line.
@@ -62,8 +63,14 @@ def predict(
         raise SettingsError("both TEXT and --data were given", expected="one of them")
     if limits is not None and not policy:
         raise SettingsError("--limits came without --policy", expected="both", do="add --policy, or leave --limits out")
+    if policy and precision is not Precision.FLOAT32:
+        raise SettingsError(
+            f"--policy came with --precision {precision.value}",
+            expected="float32, in which the limits were measured",
+            do="leave --precision out",
+        )
     guarded = _guarded(model, limits, device) if policy else None
-    predictor = Predictor.load(model, device=device) if guarded is None else guarded.predictor
+    predictor = Predictor.load(model, device=device, precision=precision.value) if guarded is None else guarded.predictor
     chunk = 1024
     if texts:
         examples: Iterator[Example] = (Example(given) for given in texts)

@@ -24,6 +24,7 @@ from fathom.limits.statistics import ClassScores, Interval, LengthBin, PairedTes
 from fathom.pipeline.finetune import split_examples
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import FinetuneSettings
+from fathom.training.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ def evaluate_folder(
     columns: Columns = Columns(),
     with_baseline: bool = False,
     device: str | None = None,
+    precision: Precision = "float32",
     on_phase: Callable[[str], None] = lambda text: None,
     on_batch: Callable[[int], None] | None = None,
 ) -> tuple[Evaluation, Answers, dict[str, Any]]:
@@ -169,13 +171,14 @@ def evaluate_folder(
 
     Args:
         split: of DATA; None: "test" where a named data set has one.
+        precision: as for `Predictor.load`.
         with_baseline: also fit a bag of words on what the folder's made_by.json says it was trained on.
 
     Returns:
         The evaluation, the answers behind it, and a record: who was measured on what, how it was made, on which machine.
     """
     folder = resolve_model(spec)
-    predictor = Predictor.load(spec, device=device)
+    predictor = Predictor.load(spec, device=device, precision=precision)
     if predictor.about.task == "causal":
         raise SettingsError(
             f"{spec} is a causal language model, which has no labels of its own",
@@ -200,7 +203,7 @@ def evaluate_folder(
         "data_league": _league(made_by),
         **evaluation.to_dict(),
         "made_by": None if made_by is None else made_by.model_dump(mode="json"),
-        "measured_on": machine(),
+        "measured_on": {**machine(), "precision": precision},
     }
     return evaluation, answers, record
 
