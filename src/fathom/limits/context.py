@@ -92,7 +92,7 @@ class Context:
     asked: Asked
     report: Labelled  # what measures measure on
     calibrate: Labelled  # what the policy was fitted on; measures have no use for it but to say what it is
-    training: list[Example] | None  # labelled texts to learn a bag of words from, none of them in a split; None: not named
+    training: list[Example] | None  # labelled texts to learn a bag of words from, none of them in the data; None: not named
     policy: Policy
     language: Language = "en"
     quick: bool = False
@@ -188,18 +188,34 @@ class Context:
             found[[Example(text) in self.seen for text in texts]] = 1.0
         return found
 
+    def training_texts(self, purpose: str) -> list[Example]:
+        """`training`, for a measure that learns from it.
+
+        Args:
+            purpose: in words, for the error: "to find words in".
+
+        Raises:
+            NotMeasurableError: none were named, or none that the data do not hold as well.
+        """
+        if self.training is None:
+            raise NotMeasurableError(f"no training texts were named {purpose}; add --train DATA")
+        if not self.training:
+            raise NotMeasurableError(
+                f"the training texts also stand in the data, and none are left {purpose}; name others with --train DATA"
+            )
+        return self.training
+
     @cached_property
     def baseline(self) -> Baseline:
         """A bag of words that learned from the training texts.
 
         Raises:
-            NotMeasurableError: no training texts were named, or none can be learned from.
+            NotMeasurableError: there are no training texts, or none can be learned from.
         """
-        if self.training is None:
-            raise NotMeasurableError("no training texts were named for a bag of words to learn from; add --train DATA")
-        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in self.training]
+        training = self.training_texts("for a bag of words to learn from")
+        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in training]
         parts = assign_parts(keys, {"train": 0.9, "dev": 0.1}, seed=self.seed)
-        rows = list(zip(self.training, parts, strict=True))
+        rows = list(zip(training, parts, strict=True))
         try:
             return baseline_of((e for e, part in rows if part == "train"), (e for e, part in rows if part == "dev"))
         except DataError as error:

@@ -917,6 +917,9 @@ SENTENCES: dict[str, str] = {
         "经 Holm 校正，其中 {n_some} 个（{n_share} %）的推动超出普通词：{names}"
     ),
     "no training texts were named to find words in; add --train DATA": "没有指定可以找词的训练文本；加上 --train DATA",
+    "the training texts also stand in the data, and none are left to find words in; name others with --train DATA": (
+        "训练文本都在数据里，没有剩下可以找词的；用 --train DATA 另外指定"
+    ),
     "words without blanks between them are not looked for": "词之间没有空格的语言不测",
     # texts that it is not for
     "what it does with texts that it is not for": "遇到不归它管的文本会怎样",
@@ -1118,8 +1121,9 @@ SENTENCES: dict[str, str] = {
     "0.1 % of {n_count} others is less than one text; 1,000 are the fewest": (
         "{n_count} 条其他文本的 0.1 % 不到一条；至少需要 1,000 条"
     ),
-    "no training texts were named; add --train DATA with what it learned from": (
-        "没有指定训练文本；用 --train DATA 指定它学过的"
+    "no training texts were named that it may remember; add --train DATA": "没有指定它可能记得的训练文本；加上 --train DATA",
+    "the training texts also stand in the data, and none are left that it may remember; name others with --train DATA": (
+        "训练文本都在数据里，没有剩下它可能记得的；用 --train DATA 另外指定"
     ),
     "no texts were planted; fathom finetune --canaries 32 plants some, and its folder remembers": (
         "没有埋入文本；fathom finetune --canaries 32 会埋入一些，并记在目录里"
@@ -1248,6 +1252,10 @@ SENTENCES: dict[str, str] = {
     "no training texts were named for a bag of words to learn from; add --train DATA": (
         "没有指定训练文本供词袋模型学习；加上 --train DATA"
     ),
+    (
+        "the training texts also stand in the data, and none are left for a bag of words to learn from; name others with "
+        "--train DATA"
+    ): "训练文本都在数据里，没有剩下供词袋模型学习的；用 --train DATA 另外指定",
     "no bag of words can be learned: {why}": "学不出词袋模型：{why}",
     "no threshold: {why}; about {count} would do": "没有阈值：{why}；大约 {count} 个就够",
     "no threshold: {why}": "没有阈值：{why}",
@@ -1268,6 +1276,9 @@ SENTENCES: dict[str, str] = {
     "{door} gives no {what}": "{door} 不提供 {what}",
     # what was sampled
     "{some} of {all} texts were trained on, and left out": "{all} 条文本中有 {some} 条训练时用过，已去掉",
+    "{some} of {all} training texts also stand in the data, and were left out": (
+        "{all} 条训练文本中有 {some} 条也在数据里，已去掉"
+    ),
     "{some} texts that also stand in the calibrate split were left out": "{some} 条同时出现在校准数据里的文本已去掉",
     "{some} of {all} texts of the {part} split": "{part} 部分 {all} 条文本中的 {some} 条",
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",

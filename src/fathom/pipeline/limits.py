@@ -282,9 +282,16 @@ class _Parts:
         training, rows = None, []
         if train is not None:
             held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
-            rows = _read(train, train_split or "train", columns)[0] if not _is_same(train, data) else examples
+            same = _is_same(train, train_split or "train", data, split)
+            rows = examples if same else _read(train, train_split or "train", columns)[0]
+            _check(rows, classifier.labels, "the training data")
             training = [e for e in rows if _key(e) not in held and f"text {text_digest(e):016x}" not in held]
-            _check(training, classifier.labels, "the training data")
+            if len({e.label for e in training}) < 2:
+                training = []  # of one label there is nothing to learn
+            if len(training) < len(rows) and not (same and training):  # of the data, what was trained on is there to learn from
+                sampled.append(
+                    f"{len(rows) - len(training):,} of {len(rows):,} training texts also stand in the data, and were left out"
+                )
         facts = DataFacts(
             name=name,
             rows=len(examples),
@@ -292,13 +299,13 @@ class _Parts:
             duplicates=len(examples) - len({text_digest(example) for example in examples}),
             calibrate=_facts(splits["calibrate"]),
             report=_facts(splits["report"]),
-            training=None if training is None else _facts(training),
+            training=_facts(training) if training else None,
         )
         found = cls(
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
         found.rows, found.seen = examples, seen
-        found.training_rows = training if train is None or _is_same(train, data) else rows  # a text is no copy of itself
+        found.training_rows = None if training is None else training if same and training else rows
         found.sampled, found.contaminated = sampled, contaminated
         if training is not None:
             learned_from = [example for example in training if seen is None or example in seen]
@@ -482,12 +489,17 @@ def _named(only: Sequence[str]) -> list[Measuring]:
 def _read(data: str | Sequence[Example], split: str | None, columns: Columns) -> tuple[list[Example], str]:
     if not isinstance(data, str):
         return list(data), "the examples"
-    known = splits_of(data)
-    if split == "train" and known and "train" not in known:
-        split = None
-    chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
+    chosen = _chosen_split(data, split)
     name = data if chosen is None else f"{data} ({chosen})"
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _chosen_split(data: str, split: str | None) -> str | None:
+    """None: the data have no splits, or the first is meant."""
+    known = splits_of(data)
+    if split == "train" and "train" not in known and (known or Path(data).is_file()):
+        split = None
+    return split or ("test" if "test" in known or Path(data).is_dir() else None)
 
 
 def _sides(labels: Sequence[str], positive: str | None) -> Polarity | None:
@@ -567,8 +579,11 @@ def _key(example: Example) -> str:
     return f"group {example.group}" if example.group is not None else f"text {text_digest(example):016x}"
 
 
-def _is_same(train: object, data: object) -> bool:
-    return train is data or (isinstance(train, str) and train == data)
+def _is_same(train: object, train_split: str, data: object, split: str | None) -> bool:
+    """Whether both name the same texts."""
+    if isinstance(train, str) and isinstance(data, str):
+        return train == data and _chosen_split(train, train_split) == _chosen_split(data, split)
+    return train is data
 
 
 def _labelled(examples: Sequence[Example], labels: Sequence[str]) -> Labelled:

@@ -128,8 +128,8 @@ def _membership(context: Context) -> list[Measure]:
 
 
 def _sides(context: Context) -> _Sides:
-    if context.members is None:
-        raise NotMeasurableError("no training texts were named; add --train DATA with what it learned from")
+    context.training_texts("that it may remember")
+    assert context.members is not None
     if len(context.members) < FEWEST:
         raise NotMeasurableError(
             f"{len(context.members)} of the texts that --train names were learned from, as its folder remembers; "

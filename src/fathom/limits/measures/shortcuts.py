@@ -43,16 +43,15 @@ class Word:
 
 def measure_shortcuts(context: Context) -> list[Measure]:
     """How often a word moves the model more than any word would, how many answers it turns, what taking it out does."""
-    if context.training is None:
-        raise NotMeasurableError("no training texts were named to find words in; add --train DATA")
+    training = context.training_texts("to find words in")
     if context.language == "zh":
         raise NotMeasurableError("words without blanks between them are not looked for")
-    found = word_statistics(context.training, context.labels)
+    found = word_statistics(training, context.labels)
     suspects, neutral = _choose(found, len(context.labels), WORDS_QUICK if context.quick else WORDS, context)
     if not suspects or len(neutral) < 4:
         raise NotMeasurableError(
             f"{len(suspects)} words go with a label and {len(neutral)} of the same frequency go with none, in "
-            f"{len(context.training):,} training texts; one and four are needed"
+            f"{len(training):,} training texts; one and four are needed"
         )
     return [*_put_in(context, suspects, neutral), _taken_out(context, suspects, neutral)]
 
@@ -266,7 +265,7 @@ def _percent(interval: tuple[float, float]) -> tuple[float, float]:
 
 
 def _calls(context: Context) -> int:
-    if context.training is None:
+    if not context.training:
         return 0
     words, texts = (WORDS_QUICK, TEXTS_QUICK) if context.quick else (WORDS, TEXTS)
     return words * texts + words * texts * len(context.labels) + 2 * words * MOST_HOLDING // 2
