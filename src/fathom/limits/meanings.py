@@ -253,6 +253,41 @@ MEASURES: dict[str, Words] = {
             "一视同仁地对待各组：找出同一标签的比例相差 {value}（{interval}）",
         ),
     ),
+    "subgroup-auc": Words(
+        Said(
+            "How well its probabilities tell a label from the others within one group, where they do so worst: 0.5 is a coin.",
+            "在同一组里，它的概率把一个标签与其余标签分开的能力，取最差的一组；0.5 等于抛硬币。",
+        ),
+        Said(
+            "the group that it ranks worst: within it, labels are told apart with an AUROC of only {value} ({interval})",
+            "排序最差的那一组：组内区分标签的 AUROC 只有 {value}（{interval}）",
+        ),
+        Said("collect more texts of the group on which it is worst", "给最差的一组多收集些文本"),
+    ),
+    "bpsn-auc": Words(
+        Said(
+            "One threshold serves all groups. Where one group's texts get higher probabilities of a label than they should, "
+            "those without the label pass above the texts of other groups that have it.",
+            "所有组共用一个阈值。某一组的文本若被给了偏高的概率，其中没有这个标签的就会排到其他组有这个标签的之上。",
+        ),
+        Said(
+            "one threshold for all groups: one group is called the label too easily (AUROC {value}, {interval})",
+            "各组共用一个阈值：有一组太容易被判成这个标签（AUROC {value}，{interval}）",
+        ),
+        Said("choose a threshold for each group, or train with more of its texts", "给各组分别选阈值，或多用该组的文本训练"),
+    ),
+    "bnsp-auc": Words(
+        Said(
+            "The other way round: where one group's texts get lower probabilities of a label than they should, those with "
+            "the label fall below texts of other groups that do not have it.",
+            "反过来：某一组的文本若被给了偏低的概率，其中有这个标签的就会落到其他组没有这个标签的之下。",
+        ),
+        Said(
+            "one threshold for all groups: in one group the label is missed too easily (AUROC {value}, {interval})",
+            "各组共用一个阈值：有一组的这个标签太容易被漏掉（AUROC {value}，{interval}）",
+        ),
+        Said("choose a threshold for each group, or train with more of its texts", "给各组分别选阈值，或多用该组的文本训练"),
+    ),
     "moving-words": Words(
         Said(
             "One word that goes with a label in the training data is put into a text of another label: how far does "
@@ -854,6 +889,15 @@ SENTENCES: dict[str, str] = {
     "descriptions of people that are no identity, in the same sentences": "同样的句子里与身份无关的描述",
     "the largest of as many descriptions that are no identity": "同样多的与身份无关的描述中最大的",
     "groups drawn anew; 95 % read under {value}": "随机重新分组；其中 95 % 低于 {value}",
+    "groups drawn anew; 95 % read over {value}": "随机重新分组；其中 95 % 高于 {value}",
+    "Lowest AUROC within one group": "同一组内最低的 AUROC",
+    "Lowest AUROC of the other groups' positives against one group's negatives": "其他组的正例对一组的负例，最低的 AUROC",
+    "Lowest AUROC of one group's positives against the other groups' negatives": "一组的正例对其他组的负例，最低的 AUROC",
+    "the interval mirrors the bootstrap's percentiles, since noise moves a lowest area downward": (
+        "区间是自助法分位数的镜像，因为噪声会使最低的面积偏低"
+    ),
+    "positive: {names}, each against the rest": "正例：{names}，逐一对其余",
+    "positive: {label}": "正例：{label}",
     "{axis}: changes by {n_value}": "{axis}：变动 {n_value}",
     "axis": "类别",
     "group": "分组",
