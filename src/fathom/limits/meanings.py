@@ -964,7 +964,10 @@ SENTENCES: dict[str, str] = {
     "the training texts also stand in the data, and none are left to find words in; name others with --train DATA": (
         "训练文本都在数据里，没有剩下可以找词的；用 --train DATA 另外指定"
     ),
-    "words without blanks between them are not looked for": "词之间没有空格的语言不测",
+    (
+        "{n_some} words go with a label and {n_none} of the same frequency go with none, in {n_texts} training texts; one and "
+        "four are needed"
+    ): "在 {n_texts} 条训练文本里，{n_some} 个词伴随某个标签，{n_none} 个同样常见的不伴随任何标签；至少需要一个和四个",
     # texts that it is not for
     "what it does with texts that it is not for": "遇到不归它管的文本会怎样",
     "AUROC: known texts against {what}": "AUROC：已知文本与{what}",
