@@ -1133,9 +1133,6 @@ SENTENCES: dict[str, str] = {
     "sizes are compared, without signs": "只比大小，不看正负",
     "first words: {words}; {points} points from random": "最先的词：{words}；与随机相差 {points} 个百分点",
     "only {n_some} of {n_all} texts have {n_words} words or more": "{n_all} 条文本中只有 {n_some} 条达到 {n_words} 个词",
-    "faithfulness: {n_some} of the {n_all}, long texts being dear to explain": (
-        "faithfulness：{n_all} 条中的 {n_some} 条，因为解释长文本很费时"
-    ),
     "whether it gives away which texts it learned from": "会不会泄露学过哪些文本",
     "AUROC of the loss, texts learned from against others": "损失的 AUROC：学过的文本与其他文本",
     "Texts learned from that are found at 0.1 % false alarms": "误报 0.1 % 时认出的学过的文本",
@@ -1328,7 +1325,17 @@ SENTENCES: dict[str, str] = {
     ),
     "{some} texts that also stand in the calibrate split were left out": "{some} 条同时出现在校准数据里的文本已去掉",
     "{some} of {all} texts of the {part} split": "{part} 部分 {all} 条文本中的 {some} 条",
+    "{name}: {some} of {all} texts of the report split, from the {short} shortest": (
+        "{name}：测量数据 {all} 条文本中的 {some} 条，取自最短的 {short} 条"
+    ),
+    "{name}: {some} of {all} texts of the report split, of those with at most {longest} words": (
+        "{name}：测量数据 {all} 条文本中的 {some} 条，取自不超过 {longest} 个词的"
+    ),
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",
+    "{some} of {all} training texts were learned from": "从 {all} 条训练文本中的 {some} 条学习",
+    "{some} of {all} training texts were searched for passages, all for copies": (
+        "在 {all} 条训练文本中的 {some} 条里查找片段，全部都查找了副本"
+    ),
     "only {families} was to be measured": "只要求测量 {families}",
     "stopped by the user": "被用户叫停",
     "noise: rates {rates} with {n_seeds} seeds": "noise：改动比例 {rates}，{n_seeds} 个种子",

@@ -30,7 +30,7 @@ from fathom.folders import machine_errors, write_text_atomically
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
-from fathom.limits.context import Beside, Context, Labelled, Language, Measuring, Suite, stops
+from fathom.limits.context import READ, Beside, Context, Labelled, Language, Measuring, Suite, stops
 from fathom.limits.doors import open_classifier
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import MEASURINGS
@@ -74,6 +74,8 @@ class LimitsSettings(BaseModel):
     alpha: float = Field(default=0.1, gt=0, lt=1, description="share of conformal sets that may miss the true label")
     most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
+    most_characters: int = Field(default=1_000_000, gt=0, description="in each of the splits, about; of a text, at most 2,000")
+    most_characters_quick: int = Field(default=150_000, gt=0, description="the same for a quick audit")
     language: Language | None = None  # of the texts and of the page; None: by the texts
     watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
     positive: str | None = None  # the label that praises; None: by its name
@@ -255,7 +257,7 @@ class _Parts:
         usable = examples if contaminated else unseen
         keys = [_key(example) for example in usable]
         assigned = assign_parts(keys, {"calibrate": 0.5, "report": 0.5}, seed=settings.seed)
-        most = settings.most_texts_quick if settings.quick else settings.most_texts
+        most = _most(usable, settings)
         if settings.budget is not None:
             most = min(most, max(FEWEST, (settings.budget // 2 - TWICE) // 2))
         generator = np.random.default_rng(settings.seed)
@@ -494,6 +496,15 @@ def _read(data: str | Sequence[Example], split: str | None, columns: Columns) ->
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
 
 
+def _most(examples: Sequence[Example], settings: LimitsSettings) -> int:
+    """Texts of a split: fewer where they are long, but not so few that nothing can be said of them."""
+    texts, characters = settings.most_texts, settings.most_characters
+    if settings.quick:
+        texts, characters = settings.most_texts_quick, settings.most_characters_quick
+    mean = sum(min(len(example.text), READ) for example in examples) / max(1, len(examples))
+    return min(texts, max(ENOUGH_UNSEEN, int(characters / max(1.0, mean))))
+
+
 def _chosen_split(data: str, split: str | None) -> str | None:
     """None: the data have no splits, or the first is meant."""
     known = splits_of(data)
@@ -529,7 +540,7 @@ def _beside(
         raise DataError(f"{name} holds {len(examples)} texts", expected=f"at least {FEWEST} to compare with")
     if any(example.pair is not None for example in examples):
         raise DataError(f"{name} holds pairs of texts", expected="single texts", do="name their column: --text COLUMN")
-    most = settings.most_texts_quick if settings.quick else settings.most_texts
+    most = _most(examples, settings)
     if len(examples) > most:
         sampled.append(f"{most:,} of {len(examples):,} texts of {name}")
         drawn = np.random.default_rng(settings.seed).choice(len(examples), size=most, replace=False)

@@ -135,7 +135,8 @@ def _sides(context: Context) -> _Sides:
             f"{len(context.members)} of the texts that --train names were learned from, as its folder remembers; "
             f"{FEWEST} are the fewest"
         )
-    most = min(MOST_QUICK if context.quick else MOST, len(context.members))
+    affordable = max(FEWEST, context.affordable(context.members.texts))
+    most = min(MOST_QUICK if context.quick else MOST, affordable, len(context.members))
     members = context.members
     if most < len(members):
         rows = np.sort(context.generator(FAMILY).choice(len(members), size=most, replace=False))

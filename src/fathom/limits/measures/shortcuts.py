@@ -27,6 +27,7 @@ from fathom.text.splitting import Span, is_han, make_splitter
 FAMILY = "shortcuts"
 WORDS, WORDS_QUICK = 20, 8  # that go with a label, over all labels
 TEXTS, TEXTS_QUICK = 40, 20  # into which each is put
+FEWEST_PUT_IN = 10  # texts, however long they are
 FEWEST_TEXTS = 20  # training texts that hold a word
 FEWEST_HOLDING = 5  # report texts that hold a word, to take it out
 MOST_HOLDING = 20
@@ -153,10 +154,12 @@ def _choose(found: list[Word], labels: int, most: int, context: Context) -> tupl
 
 def _put_in(context: Context, words: Words, suspects: list[Word], neutral: list[Word]) -> list[Measure]:
     """Into texts that are answered rightly with another label than the word's; one word turns no text's meaning around."""
-    drawn = context.drawn("shortcuts", 10 * TEXTS, quick=10 * TEXTS_QUICK)
+    drawn = context.drawn_to_change("shortcuts", 10 * TEXTS, quick=10 * TEXTS_QUICK, askings=1)
     before = context.asked.probabilities(drawn.texts)
     right = before.argmax(axis=1) == drawn.truth
-    generator, size = context.generator("shortcuts"), TEXTS_QUICK if context.quick else TEXTS
+    askings = len(suspects) + len(neutral) * len(context.labels)
+    size = max(FEWEST_PUT_IN, min(TEXTS_QUICK if context.quick else TEXTS, context.affordable(drawn.texts, askings)))
+    generator = context.generator("shortcuts")
     by_label: dict[int, np.ndarray] = {}
     for label in sorted({word.label for word in suspects}):
         rows = np.flatnonzero(right & (drawn.truth != label))
@@ -259,9 +262,10 @@ def _taken_out(context: Context, words: Words, suspects: list[Word], neutral: li
     name, title = "falls-without-a-word", "Probability of a word's label that is lost without it, where it stands"
     texts = context.report.texts
     held = [words.held(text) for text in texts]
+    most = min(MOST_HOLDING, max(FEWEST_HOLDING, context.affordable(texts, len(suspects) + len(neutral))))
 
     def losses(word: str, label: int) -> np.ndarray:
-        rows = [row for row, own in enumerate(held) if word in own][:MOST_HOLDING]
+        rows = [row for row, own in enumerate(held) if word in own][:most]
         if len(rows) < FEWEST_HOLDING:
             return np.zeros(0)
         without = [words.without(texts[row], word) for row in rows]
