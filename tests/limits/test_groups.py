@@ -143,12 +143,16 @@ def test_groups_that_are_alike_show_nothing_in_most_draws() -> None:
         assert sum(low(one[name]) for one in found) <= 1, name
 
 
-def test_a_group_without_both_labels_has_no_odds_and_no_areas() -> None:
+def test_groups_without_enough_of_each_label_have_no_odds_and_no_areas() -> None:
     rows, truth, shop = drawn()
     found = measured(rows, np.where(shop == 1, 1, truth), shop)
-    assert found["subgroup-gap"].status == "measured"
+    assert {rate.name for rate in rates(found["subgroup-gap"])} == {f"shop {number}" for number in range(SHOPS)}
     for name in ("equalised-odds", *NAMES):
-        assert found[name].status == "not measurable"
-        assert "fewer than 10 texts of a label" in str(found[name].reason)
-    one_label = measured(rows, np.ones_like(truth), shop)
-    assert {one_label[name].status for name in ("equalised-odds", *NAMES)} == {"not measurable"}
+        assert not any("shop 1" in rate.name for rate in rates(found[name]))
+        assert found[name].n == (shop != 1).sum()
+        assert any("1 of 4 groups have under 10 texts of a label" in note for note in found[name].assumptions)
+    for labels in (np.ones_like(truth), np.where(shop == 0, truth, 1)):
+        without = measured(rows, labels, shop)
+        for name in ("equalised-odds", *NAMES):
+            assert without[name].status == "not measurable"
+            assert "of each label or more; two are needed" in str(without[name].reason)

@@ -911,7 +911,12 @@ SENTENCES: dict[str, str] = {
     "orientation": "性取向",
     "the data name no groups; --group COLUMN names them": "数据没有分组；用 --group COLUMN 指定",
     "{n_count} groups have {n_fewest} texts or more; two are needed": "只有 {n_count} 组达到 {n_fewest} 条文本，至少要两组",
-    "a group has fewer than {n_count} texts of a label": "有的组某个标签不到 {n_count} 条文本",
+    "{n_count} groups have {n_fewest} texts of each label or more; two are needed": (
+        "只有 {n_count} 组的每个标签都达到 {n_fewest} 条文本，至少要两组"
+    ),
+    "{n_some} of {n_all} groups have under {n_fewest} texts of a label and are left out": (
+        "{n_all} 组中有 {n_some} 组某个标签不到 {n_fewest} 条文本，已去掉"
+    ),
     "the texts of a group are independent draws": "组内文本彼此独立",
     "the sentences are independent draws": "句子彼此独立",
     "{n_count} sentences of our own, drawn whole for the interval; the terms are all that are spoken of": (

@@ -243,7 +243,14 @@ def _of_the_data(context: Context) -> list[Measure]:
 
     def without(names: Sequence[tuple[str, str]], reason: str) -> list[Measure]:
         return [
-            Measure(name=name, family=FAMILY, title=title, status="not measurable", unit="points", reason=reason)
+            Measure(
+                name=name,
+                family=FAMILY,
+                title=title,
+                status="not measurable",
+                unit="AUROC" if (name, title) in AREAS else "points",
+                reason=reason,
+            )
             for name, title in names
         ]
 
@@ -262,15 +269,21 @@ def _of_the_data(context: Context) -> list[Measure]:
     labels = [str(names[number]) for number in large]
     made = [_gap(context, gap, group, answers == truth, labels, small)]
     present = np.unique(truth)
-    if len(present) < 2 or not all(
-        (np.bincount(group[truth == label], minlength=len(large)) >= FEWEST_OF_LABEL).all() for label in present
-    ):
-        reason = f"a group has fewer than {FEWEST_OF_LABEL} texts of a label"
+    counts = np.array([np.bincount(group[truth == label], minlength=len(large)) for label in present])
+    whole = np.flatnonzero((counts >= FEWEST_OF_LABEL).all(axis=0))  # groups
+    if len(present) < 2 or len(whole) < 2:
+        reason = f"{len(whole)} groups have {FEWEST_OF_LABEL} texts of each label or more; two are needed"
         return [*made, *without((odds, *AREAS), reason)]
+    kept = np.isin(group, whole)
+    group, truth, scores = np.searchsorted(whole, group[kept]), truth[kept], scores[kept]
+    labels = [labels[number] for number in whole]
+    some = (
+        f"{len(names) - len(whole):,} of {len(names):,} groups have under {FEWEST_OF_LABEL} texts of a label and are left out"
+    )
     return [
         *made,
-        _odds(context, odds, group, truth, answers, labels, small),
-        *_areas(context, group, truth, scores, labels, small),
+        _odds(context, odds, group, truth, scores.argmax(axis=1), labels, some),
+        *_areas(context, group, truth, scores, labels, some),
     ]
 
 
