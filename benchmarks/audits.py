@@ -8,8 +8,8 @@ imdb-minilm          MiniLM, fine-tuned by recipes/imdb-minilm.yaml
 imdb-from-scratch    a Transformer from random weights, by recipes/imdb-from-scratch.yaml
 bag-of-words         scikit-learn, through the door for Python functions (bag_of_words.py)
 
-FATHOM_DATA names the folder with the data. Each writes benchmarks/results/audit-NAME.json: every figure, and no text. The pages to
-read stay in runs/audits/NAME. A command that was stopped goes on when it is given again.
+FATHOM_DATA names the folder with the data. Each writes benchmarks/results/audit-NAME.json: every figure, and no text. The pages
+to read stay in runs/audits/NAME. A command that was stopped goes on when it is given again.
 """
 
 from __future__ import annotations
