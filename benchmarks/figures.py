@@ -134,8 +134,8 @@ AUDITS: dict[str, dict[str, Any]] = {
             "membership-auc": "training texts told from others, AUROC",
             "latency-p50": "milliseconds for one text",
         },
-        "note": "In brackets: the 95 % interval. Measured on {threads} thread(s) of {processor}. Where columns have other data, they "
-        "do not compare. What chance gives, and of how many texts each figure is, stands in the records.",
+        "note": "In brackets: the 95 % interval. Measured on {threads} thread(s) of {processor}. Columns of unlike data do not "
+        "compare. What chance gives, and of how many texts each figure is, stands in the records.",
     },
     "zh": {
         "limit": "方面",
