@@ -181,8 +181,8 @@ def audits(language: str, results: Path = RESULTS) -> str:
 
 
 def _limit(measure: dict[str, Any] | None) -> str:
-    """A figure with its interval, in its unit; a stroke where it was not measured."""
-    if measure is None or measure["status"] != "measured":
+    """A figure with its interval, in its unit; a stroke where it was not measured, or says itself that it shows nothing."""
+    if measure is None or measure["status"] != "measured" or "reason" in measure:
         return "–"
     scale, decimals, after = {"share": (100, 1, " %"), "points": (1, 1, ""), "seconds": (1000, 1, "")}.get(
         measure["unit"], (1, 3, "")

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from timing import machine
+
 import fathom
-from fathom.checkpoint import MadeBy, machine, read_json, source_commit, to_json
+from fathom.checkpoint import MadeBy, read_json, source_commit, to_json
 from fathom.checkpoint.about import MADE_BY
 from fathom.cli.progress import TrainingProgress
 from fathom.data import Example

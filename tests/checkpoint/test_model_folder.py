@@ -43,6 +43,15 @@ def test_folder_that_fathom_alone_can_express_goes_there_and_back(tmp_path: Path
         assert torch.equal(loaded.model.state_dict()[name], tensor), name
 
 
+def test_folder_of_a_model_with_global_tokens_and_random_blocks_answers_as_before(tmp_path: Path) -> None:
+    shape = {"pattern": "l", "window": 4, "global_tokens": 1, "random_blocks": 2, "max_length": 600}
+    loaded = load_model(model_folder(tmp_path / "m", **shape))
+    expected = classifier(vocab_size=loaded.tokenizer.vocab_size, **shape)
+    assert loaded.model.config == expected.config
+    token_ids = torch.randint(5, loaded.tokenizer.vocab_size, (1, 600))
+    assert torch.equal(loaded.model(token_ids), expected(token_ids))
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "fathom.json"])
 def test_folder_with_one_changed_byte_is_refused_and_the_file_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())

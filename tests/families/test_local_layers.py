@@ -1,5 +1,7 @@
 """Layers that see only what is near: GPT-3's band, as GPT-Neo has it, and ModernBERT's, to both sides."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import torch
 from torch import Tensor
 
 from fathom.checkpoint import load_model
-from fathom.model import Cache, LanguageModel, Task
-from tests.families.reference import on_the_left, reference, saved
+from fathom.model import Cache, LanguageModel, Task, transformer
+from fathom.model.local_attention import make_blocks
+from tests.families.reference import on_the_left, reference, saved, scores
 from tests.tiny import config
 
 ONE_LAYER: dict[str, tuple[Task, dict[str, Any]]] = {
@@ -104,3 +107,37 @@ def test_local_cache_equals_the_references_full_pass_on_long_text(tmp_path: Path
         steps = [ours(token_ids[:, :30], padding[:, :30], cache=cache)]
         steps += [ours(token_ids[:, at : at + 1], padding[:, : at + 1], cache=cache) for at in range(30, 110)]
     torch.testing.assert_close(torch.cat(steps, 1)[~padding], expected[~padding], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("row", "task"), [("modernbert", "masked"), ("modernbert", "sequence"), ("gpt_neo", "causal")])
+def test_local_layers_in_blocks_equal_the_reference_on_long_texts(row: str, task: Task, tmp_path: Path) -> None:
+    """Beyond the length from which blocks are used, with padding, and with the gradients."""
+    length = 700
+    theirs = reference(row, task, max_position_embeddings=length, initializer_range=0.15)
+    ours = load_model(saved(theirs, tmp_path)).model
+    token_ids = torch.randint(5, 200, (2, length))
+    padding = torch.arange(length) >= torch.tensor([length, 413])[:, None]
+    with prepared() as calls:
+        found = ours(token_ids, padding)
+    assert calls, "the local layers were computed in blocks"
+    (expected,) = scores(theirs(token_ids, attention_mask=(~padding).long()), task)
+    real = slice(None) if task == "sequence" else ~padding
+    torch.testing.assert_close(found[real], expected[real], atol=1e-4, rtol=0)
+    for logits in (found, expected):
+        logits[real].square().mean().backward()
+    mine = ours.transformer.token_table.grad
+    torch.testing.assert_close(mine, theirs.get_input_embeddings().weight.grad, atol=1e-5, rtol=1e-3)
+
+
+@contextmanager
+def prepared() -> Iterator[list[int]]:
+    """The number of rows of each pass that is prepared for blocks."""
+    rows: list[int] = []
+
+    def noted(rule: Any, count: int, *others: Any) -> Any:
+        rows.append(count)
+        return make_blocks(rule, count, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformer, "make_blocks", noted)
+        yield rows

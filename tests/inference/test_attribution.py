@@ -115,6 +115,19 @@ def test_rollout_is_abnars_product_of_matrices() -> None:
     assert np.nansum(found.scores) < 1  # the rest stayed with the special tokens
 
 
+def test_rollout_through_local_layers_of_a_long_text_is_that_of_all_pairs() -> None:
+    vocabulary, text = tiny.tokenizer(), f"{TEXT} " * 60
+    shape = {"pattern": "gl", "window": 6, "global_tokens": 1, "max_length": 700, "pad_id": vocabulary.pad_id}
+    model = tiny.classifier(vocab_size=vocabulary.vocab_size, **shape)
+    asked = Predictor(model, vocabulary, About(labels=["bad", "good"], max_length=700))
+    found = asked.explainer.attribute(text, "rollout", 0)
+    assert sum(found.read) > 512
+    assert model.transformer.way_of_local_steps == "faster"
+    model.transformer.way_of_local_steps = "dense"
+    np.testing.assert_array_equal(found.scores, asked.explainer.attribute(text, "rollout", 0).scores)
+    assert np.nansum(found.scores) > 0
+
+
 def test_attention_of_another_thread_is_not_written_down() -> None:
     from threading import Thread
 

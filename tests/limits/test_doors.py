@@ -17,11 +17,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import fathom
-from fathom.errors import ModelFolderError, PredictorError, SettingsError
+from fathom.errors import DataError, ModelFolderError, PredictorError, SettingsError
+from fathom.inference import make_settings
+from fathom.inference.in_context import score_answers, spell_question
 from fathom.limits.asked import Asked
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.doors import open_classifier
+from fathom.limits.doors import open_door
 from fathom.limits.doors.http import TOKEN
+from fathom.limits.writing.model import TEXT_ENDS, CausalModel, Choice, Request, TooLongError
 from tests import tiny
 
 TEXTS = ["a joy from start to finish 1", "dull and endless 2", "warm"]
@@ -33,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_folder_gives_everything(folder: Path) -> None:
-    classifier, predictor = open_classifier(folder), fathom.load(folder)
+    classifier, predictor = open_door(folder), fathom.load(folder)
     assert (classifier.name, classifier.door, classifier.labels) == ("model", "folder", ["bad", "good"])
     assert (classifier.probabilities(TEXTS) == predictor.predict_proba(TEXTS)).all()
     logits = classifier.logits(TEXTS)
@@ -50,24 +53,64 @@ def test_folder_gives_everything(folder: Path) -> None:
     assert lengths.tokens[1] - lengths.unread[1] == 32
     assert classifier.predictor().labels == predictor.labels
     first = classifier.fingerprint()
-    assert first == open_classifier(folder).fingerprint() != None  # noqa: E711
-    assert open_classifier(predictor).fingerprint() is None
+    assert first == open_door(folder).fingerprint() != None  # noqa: E711
+    assert open_door(predictor).fingerprint() is None
 
 
 def test_folder_with_other_names_for_its_labels(folder: Path) -> None:
-    assert open_classifier(folder, labels=["0", "1"]).labels == ["0", "1"]
+    assert open_door(folder, labels=["0", "1"]).labels == ["0", "1"]
     for wrong in (["good", "bad"], ["a"], ["a", "b", "c"]):
         with pytest.raises(SettingsError, match="says that it has bad, good"):
-            open_classifier(folder, labels=wrong)
+            open_door(folder, labels=wrong)
     with pytest.raises(SettingsError, match="all different"):
-        open_classifier(folder, labels=["x", "x"])
+        open_door(folder, labels=["x", "x"])
 
 
-def test_folder_that_does_not_classify_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is for the task 'causal'"):
-        open_classifier(tiny.writer_folder(tmp_path / "writer"))
+def test_folder_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelFolderError, match="no model at"):
-        open_classifier("no/such/model")
+        open_door("no/such/model")
+
+
+CHAT = "{% for message in messages %}<{{ message['content'] }}>{% endfor %}"
+
+
+def test_causal_folder_gives_everything(tmp_path: Path) -> None:
+    folder = tiny.writer_folder(tmp_path / "writer")
+    model, predictor = open_door(folder), fathom.load(folder)
+    assert isinstance(model, CausalModel)
+    assert (model.name, model.door) == ("writer", "folder")
+    assert model.fingerprint() == open_door(folder).fingerprint() != None  # noqa: E711
+    requests = [Request(text, message=False, max_tokens=6) for text in ("a joy", "dull and endless")]
+    plain = [one.text for one in predictor.generate(["a joy", "dull and endless"], max_new_tokens=6)]
+    assert model.write(requests) == [[text] for text in plain]
+    drawn = model.write([Request("a joy", message=False, samples=3, temperature=1.0, seed=4, max_tokens=6)])
+    assert [len(its) for its in drawn] == [3]
+    assert len(set(drawn[0])) > 1
+    choice = Choice("a joy from", (" start", " finish and more", " the"))
+    question = spell_question(predictor.tokenizer, choice.text, choice.answers)
+    expected = score_answers(predictor.model, [question])[0]
+    np.testing.assert_allclose(model.score([choice, choice])[1], expected, atol=1e-5)
+    start, more = model.cut("a joy from start to finish, warm and funny", 3, 4) or ("", "")
+    ids = predictor.tokenizer.prompt_ids(start + more)
+    assert (len(ids), ids[:3]) == (7, predictor.tokenizer.prompt_ids(start))
+    assert model.cut("a joy", 30, 40) is None
+    for call in (
+        lambda: model.write([Request("dull " * 200, max_tokens=4)]),
+        lambda: model.score([Choice("dull " * 200, (" a", " b"))]),
+    ):
+        with pytest.raises(TooLongError, match="writer reads"):
+            call()
+    with pytest.raises(DataError, match="cannot tell the choices"):
+        model.score([Choice("a joy", (" dull", " dull"))])
+
+
+def test_causal_folder_is_asked_through_its_own_template(tmp_path: Path) -> None:
+    predictor = fathom.load(tiny.writer_folder(tmp_path / "chats", chat_template=CHAT))
+    framed = predictor.writer.generate(["<a joy>"], make_settings(max_new_tokens=5), framed=True)[0].text
+    assert open_door(predictor).write([Request("a joy", max_tokens=5)]) == [[framed]]
+    predictor = fathom.load(tiny.writer_folder(tmp_path / "continues"))
+    behind = predictor.generate(["Question: a joy\nAnswer:"], max_new_tokens=5, stop=TEXT_ENDS)[0].text
+    assert open_door(predictor).write([Request("a joy", max_tokens=5)]) == [[behind]]
 
 
 def test_scikit_learn_is_taken_as_it_is() -> None:
@@ -75,11 +118,11 @@ def test_scikit_learn_is_taken_as_it_is() -> None:
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     pipeline.fit(texts, [example.label for example in tiny.examples()])
     for given in (pipeline, pipeline.predict_proba):
-        classifier = open_classifier(given)
+        classifier = open_door(given)
         assert classifier.labels == ["bad", "good"]
         assert (Asked(classifier).probabilities(TEXTS) == pipeline.predict_proba(TEXTS)).all()
     with pytest.raises(NotMeasurableError, match="a Python callable gives no embeddings"):
-        open_classifier(pipeline).embeddings(TEXTS)
+        open_door(pipeline).embeddings(TEXTS)
 
 
 def test_python_names_import_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +139,11 @@ def test_python_names_import_from_the_current_folder(tmp_path: Path, monkeypatch
     (tmp_path / "broken_model_of_doors.py").write_text("raise OSError('no weights')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", ["", *__import__("sys").path])
-    classifier = open_classifier("python:own_model_of_doors:model")
+    classifier = open_door("python:own_model_of_doors:model")
     assert (classifier.name, classifier.labels) == ("python:own_model_of_doors:model", ["no", "yes"])
     assert Asked(classifier).probabilities(TEXTS).tolist() == [[0.25, 0.75]] * 3
-    assert open_classifier("python:own_model_of_doors:model.predict_proba").labels == ["no", "yes"]
-    assert open_classifier("python:own_model_of_doors:function", labels=["a", "b"]).labels == ["a", "b"]
+    assert open_door("python:own_model_of_doors:model.predict_proba").labels == ["no", "yes"]
+    assert open_door("python:own_model_of_doors:function", labels=["a", "b"]).labels == ["a", "b"]
     for spec, message in (
         ("python:own_model_of_doors:function", "does not say what the columns of its answers mean"),
         ("python:own_model_of_doors:nothing", "'own_model_of_doors' has no 'nothing'"),
@@ -110,7 +153,7 @@ def test_python_names_import_from_the_current_folder(tmp_path: Path, monkeypatch
         ("python:broken_model_of_doors:x", "OSError: no weights"),
     ):
         with pytest.raises(SettingsError) as caught:
-            open_classifier(spec)
+            open_door(spec)
         assert message in str(caught.value)
 
 
@@ -171,7 +214,7 @@ def endpoint() -> Iterator[str]:
 
 def test_http_asks_the_open_inference_protocol(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "secret")
-    classifier = open_classifier(endpoint + "/")
+    classifier = open_door(endpoint + "/")
     assert (classifier.name, classifier.door, classifier.labels) == (endpoint, "http", ["bad", "good"])
     found = Asked(classifier).probabilities([*TEXTS, "电影很好"])
     np.testing.assert_allclose(found[:, 1], [len(text) / 100 for text in [*TEXTS, "电影很好"]])
@@ -184,13 +227,13 @@ def test_http_with_texts_in_a_column_and_labels_that_the_user_names(endpoint: st
     Endpoint.metadata = Endpoint.metadata | {"parameters": None}
     Endpoint.metadata["inputs"] = [{"name": "text", "datatype": "BYTES", "shape": [-1, 1]}]
     with pytest.raises(SettingsError, match="does not say what its labels are"):
-        open_classifier(endpoint)
-    assert Asked(open_classifier(endpoint, labels=["a", "b"])).probabilities(TEXTS).shape == (3, 2)
+        open_door(endpoint)
+    assert Asked(open_door(endpoint, labels=["a", "b"])).probabilities(TEXTS).shape == (3, 2)
 
 
 def test_http_waits_for_a_busy_server_and_not_for_one_that_refuses(endpoint: str) -> None:
     Endpoint.replies = [(503, {"Retry-After": "0"}, b"busy"), (429, {"Retry-After": "0"}, b"busy")]
-    asked = Asked(open_classifier(endpoint), pause=0.0)
+    asked = Asked(open_door(endpoint), pause=0.0)
     assert asked.probabilities(TEXTS).shape == (3, 2)
     assert asked.cost.retries == 2
     Endpoint.replies = [(503, {}, b"busy")] * 3
@@ -217,7 +260,7 @@ def test_http_waits_for_a_busy_server_and_not_for_one_that_refuses(endpoint: str
     ],
 )
 def test_http_answers_that_are_none_are_said(reply: Any, message: str, endpoint: str) -> None:
-    asked = Asked(open_classifier(endpoint), pause=0.0)
+    asked = Asked(open_door(endpoint), pause=0.0)
     Endpoint.replies = [reply]
     with pytest.raises(PredictorError, match=message):
         asked.probabilities(TEXTS)
@@ -227,12 +270,12 @@ def test_http_answers_that_are_none_are_said(reply: Any, message: str, endpoint:
 def test_http_endpoints_that_are_none_are_said(endpoint: str) -> None:
     Endpoint.metadata = Endpoint.metadata | {"inputs": [{"name": "ids", "datatype": "INT64", "shape": [-1, 8]}]}
     with pytest.raises(PredictorError, match=r"reads ids \(INT64\)"):
-        open_classifier(endpoint)
+        open_door(endpoint)
     with pytest.raises(PredictorError, match="does not answer"):
-        open_classifier("http://127.0.0.1:9/v2/models/m")
+        open_door("http://127.0.0.1:9/v2/models/m")
     for wrong in ("http://127.0.0.1/models/m", "http://user:secret@127.0.0.1/v2/models/m"):
         with pytest.raises(SettingsError, match="expected: http://host/v2/models/NAME") as caught:
-            open_classifier(wrong)
+            open_door(wrong)
         assert "secret" not in str(caught.value)
 
 
@@ -255,7 +298,7 @@ def test_a_foreign_architecture_goes_through_transformers(tmp_path: Path) -> Non
     model = transformers.DebertaV2ForSequenceClassification(config).eval()
     model.save_pretrained(tmp_path)
     transformers.PreTrainedTokenizerFast(**tokens).save_pretrained(tmp_path)
-    classifier = open_classifier(tmp_path)
+    classifier = open_door(tmp_path)
     assert (classifier.door, classifier.labels) == ("transformers", ["no", "perhaps", "yes"])
     found = Asked(classifier).probabilities(TEXTS)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
@@ -269,4 +312,4 @@ def test_a_foreign_architecture_goes_through_transformers(tmp_path: Path) -> Non
     transformers.DebertaV2Model(config).save_pretrained(bare)
     transformers.PreTrainedTokenizerFast(**tokens).save_pretrained(bare)
     with pytest.raises(ModelFolderError, match="would draw classifier"):
-        open_classifier(bare)
+        open_door(bare)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fathom.data import Example
 from fathom.limits import meanings, words
-from fathom.limits.meanings import SENTENCES, Language
+from fathom.limits.meanings import Language
 from fathom.limits.measures import MEASURINGS
 from fathom.limits.page import changes, render_limits
 from fathom.limits.record import Limits, Status, Unit
@@ -382,18 +382,18 @@ def test_every_word_is_there_in_both_languages() -> None:
 
     said = [
         *words.PAGE.values(),
-        *meanings.FAMILIES.values(),
+        *words.FAMILIES.values(),
         *words.UNITS.values(),
         *words.DOORS.values(),
         *words.STATES.values(),
     ]
-    for explained in meanings.MEASURES.values():
+    for explained in words.MEASURES.values():
         said += [one for one in explained if one is not None]
     for one in said:
         assert fields(one.en) == fields(one.zh), one
         if re.search(r"[A-Za-z]{4}", re.sub(r"\{\w+\}|nats", "", one.en)):
             assert re.search(r"[\u4e00-\u9fff]", one.zh), one
-    for english, chinese in SENTENCES.items():
+    for english, chinese in words.SENTENCES.items():
         assert fields(english) == fields(chinese), english
     assert set(words.STATES) == set(get_args(State))
     assert {status for status in get_args(Status) if status != "measured"} <= set(words.PAGE)

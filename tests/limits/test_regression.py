@@ -157,4 +157,4 @@ def test_the_gate_exits_with_3(old: Limits, tmp_path: Path, capsys: pytest.Captu
     assert main(["limits"]) == 2
     assert "no MODEL was named" in capsys.readouterr().err
     assert main(["limits", "folder"]) == 2
-    assert "no data was named" in capsys.readouterr().err
+    assert "folder is no folder that fathom wrote" in capsys.readouterr().err

@@ -16,6 +16,7 @@ OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("vocab_size", "width", "depth", "heads", "feed_forward_width", "max_length"), (0, -1)),
     **dict.fromkeys(("key_heads", "head_width", "embedding_width", "rotary_length", "blocks_in_group"), (0, -3)),
     **dict.fromkeys(("decoder_depth", "segments", "window", "padding_position"), (-1,)),
+    **dict.fromkeys(("global_tokens", "random_blocks"), (-1, 1)),  # where no layer is local
     "groups": (0, 3),
     "pad_id": (-1, 200),
     "start_id": (-1, 200),
@@ -67,6 +68,10 @@ def test_every_field_refuses_what_is_out_of_range_or_of_another_type(field: Any)
         ({"blocks_in_group": 2}, "blocks_in_group is 2, expected 1, where groups is None"),
         ({"groups": 3}, "groups is 3, expected 1 to depth 2"),
         ({"positions": "relative", "pattern": "gl", "window": 2}, "pattern is 'gl', expected g alone"),
+        ({"global_tokens": 1}, "global_tokens is 1, expected 0, where pattern has no l"),
+        ({"random_blocks": 1}, "random_blocks is 1, expected 0, where pattern has no l"),
+        ({"random_blocks": 1, "pattern": "l", "window": 2, "causal": True}, "random_blocks is 1, expected 0, in a model that"),
+        ({"random_blocks": 1, "pattern": "l", "window": 2, "decoder_depth": 1}, "random_blocks is 1, expected 0, in a model"),
         ({"positions": "relative", "groups": 1, "blocks_in_group": 2}, "blocks_in_group is 2, expected 1, for relative"),
     ],
 )

@@ -6,21 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom.model import Visibility
+from fathom.model.visibility import BLOCK, LocalVisibility, first_tokens, random_blocks
 
 sizes = st.integers(1, 7)
 
 
-@given(sizes, st.integers(0, 5), st.integers(0, 9))
-def test_visibility_of_patterns_is_what_they_say(queries: int, past: int, window: int) -> None:
+@given(sizes, st.integers(0, 5))
+def test_visibility_of_patterns_is_what_they_say(queries: int, past: int) -> None:
     keys = queries + past
-    causal, near = Visibility.causal(queries, keys).visible, Visibility.near(queries, keys, window).visible
-    itself = Visibility.itself(queries, keys).visible
-    assert causal.shape == near.shape == itself.shape == (1, 1, queries, keys)
+    causal, itself = Visibility.causal(queries, keys).visible, Visibility.itself(queries, keys).visible
+    assert causal.shape == itself.shape == (1, 1, queries, keys)
     for query in range(queries):
         place = past + query  # the last query stands where the last key stands
         for key in range(keys):
             assert causal[0, 0, query, key] == (key <= place)
-            assert near[0, 0, query, key] == (abs(key - place) <= window)
             assert itself[0, 0, query, key] == (key == place)
 
 
@@ -59,3 +58,61 @@ def test_visibility_as_a_bias_hides_and_stays_finite(dtype: torch.dtype) -> None
     assert torch.isfinite(bias + bias).all()
     weights = (bias + torch.tensor([-30.0, 30.0, 0.0], dtype=dtype)).softmax(-1)
     assert weights[0, 0, 0, 1] == 0
+
+
+@given(st.integers(1, 12), st.integers(0, 5), st.booleans(), st.booleans(), st.integers(0, 2**16))
+def test_local_visibility_is_the_rule_pair_by_pair(length: int, window: int, causal: bool, extras: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    padding, documents = torch.rand(2, length) < 0.3, torch.randint(0, 2, (2, length))
+    is_global = torch.rand(2, length) < 0.3 if extras else None
+    rule = LocalVisibility(length, window, causal, padding, documents, is_global)
+    queries = torch.randint(0, length, (2, 3))
+    found = rule.seen_from(queries).visible
+    assert found.shape == (2, 1, 3, length)
+    for row in range(2):
+        for number, query in enumerate(queries[row].tolist()):
+            for key in range(length):
+                linked = is_global is not None and bool(is_global[row, query] or is_global[row, key])
+                forbidden = padding[row, key] or documents[row, query] != documents[row, key] or (causal and key > query)
+                assert found[row, 0, number, key] == ((abs(query - key) <= window or linked) and not forbidden)
+
+
+def test_random_blocks_are_seen_by_whole_blocks() -> None:
+    chosen = torch.tensor([[[2], [1], [0]]])  # the first block sees the last one, and so on
+    seen = LocalVisibility(3 * BLOCK - 5, 0, False, chosen=chosen).seen_from(torch.tensor([[0, BLOCK, 3 * BLOCK - 6]])).visible
+    for query, (own, block) in enumerate([(0, 2), (BLOCK, 1), (3 * BLOCK - 6, 0)]):
+        expected = torch.arange(3 * BLOCK - 5) // BLOCK == block
+        expected[own] = True
+        assert torch.equal(seen[0, 0, query], expected)
+
+
+def test_random_blocks_are_even_and_the_same_every_time_in_each_layer() -> None:
+    cpu = torch.device("cpu")
+    found = random_blocks(3, 0, 100 * BLOCK, None, cpu)
+    assert found.shape == (1, 100, 3)
+    assert torch.equal(found, random_blocks(3, 0, 100 * BLOCK, None, cpu))
+    assert not torch.equal(found, random_blocks(3, 1, 100 * BLOCK, None, cpu))
+    assert found[0, :3].tolist() == [[4, 29, 47], [34, 67, 61], [14, 19, 58]], "a trained model counts on these"
+    many = torch.cat([random_blocks(3, layer, 10 * BLOCK, None, cpu).flatten() for layer in range(100)])
+    counts = many.bincount(minlength=10).double()
+    assert ((counts - 300).square() / 300).sum() < 27.9  # chi-square of 9 degrees, p = 0.001
+    lengths = torch.tensor([100 * BLOCK, 3 * BLOCK + 1, 0])
+    padded = random_blocks(3, 0, 100 * BLOCK, torch.arange(100 * BLOCK) >= lengths[:, None], cpu)
+    assert torch.equal(padded[0], found[0])
+    assert torch.equal(padded[1, :4], random_blocks(3, 0, 3 * BLOCK + 1, None, cpu)[0])
+    assert not padded[2].any()
+
+
+@given(st.integers(0, 4), st.integers(1, 12), st.booleans(), st.booleans(), st.integers(0, 2**16))
+def test_first_tokens_are_those_of_each_text(count: int, length: int, padded: bool, packed: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    padding = torch.rand(2, length) < 0.4 if padded else None
+    documents = torch.randint(0, 2, (2, length)).cumsum(dim=1) if packed else None
+    found = first_tokens(count, length, padding, documents, torch.device("cpu")).expand(2, -1)
+    for row in range(2):
+        counted: dict[int, int] = {}
+        for place in range(length):
+            text = 0 if documents is None else int(documents[row, place])
+            real = padding is None or not padding[row, place]
+            counted[text] = counted.get(text, 0) + real
+            assert found[row, place] == (real and counted[text] <= count)

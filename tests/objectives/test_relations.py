@@ -8,7 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from fathom.data import Batch
 from fathom.model import PretrainingModel
-from fathom.objectives import MaskedLanguage, Mixture, NextSentence, SentenceOrder, topic_baseline
+from fathom.objectives import MaskedLanguage, Mixture, NextSentence, SentenceOrder
+from fathom.objectives.topic_baseline import _best_threshold, topic_baseline
 from tests.objectives.batches import CLASS, MASK, SEPARATOR, SPECIAL_IDS, VOCABULARY, batch, of, pretraining_model
 from tests.tiny import config
 
@@ -104,8 +105,6 @@ def test_topic_baseline_needs_pairs_with_labels() -> None:
 
 def test_topic_baseline_finds_the_best_threshold() -> None:
     """Against trying all of them, where labels and similarity have little to do with each other."""
-    from fathom.objectives.next_sentence import _best_threshold
-
     generator = torch.Generator().manual_seed(0)
     for _ in range(50):
         cosines = (torch.randint(6, (9,), generator=generator) / 5).numpy()

@@ -28,3 +28,14 @@ def test_architecture_that_a_family_does_not_have_is_refused() -> None:
         ArchitectureSettings(family="brt").config(vocab_size=9, pad_id=0, max_length=8)
     with pytest.raises(SettingsError, match="heads is 3"):
         ArchitectureSettings(heads=3).config(vocab_size=9, pad_id=0, max_length=8)
+
+
+def test_architecture_with_global_tokens_and_random_blocks_is_fathoms_own() -> None:
+    wanted = {"pattern": "lg", "window": 64, "global_tokens": 1, "random_blocks": 3}
+    config = ArchitectureSettings(**wanted).config(vocab_size=100, pad_id=0, max_length=4096)
+    assert {name: getattr(config, name) for name in wanted} == wanted
+    assert family_of(config, "masked").model_type == "fathom"
+    with pytest.raises(SettingsError, match=r"global_tokens is 1\n  expected: global_tokens 0"):
+        ArchitectureSettings(family="modernbert", global_tokens=1).config(vocab_size=99, pad_id=0, max_length=8)
+    with pytest.raises(SettingsError, match="random_blocks is 1, expected 0, where pattern has no l"):
+        ArchitectureSettings(random_blocks=1).config(vocab_size=99, pad_id=0, max_length=8)

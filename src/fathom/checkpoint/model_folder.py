@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from fathom.checkpoint.about import ABOUT, CLASSIFIERS, MADE_BY, About, MadeBy, read_json, to_json
 from fathom.checkpoint.gguf import SUFFIX, read_gguf
-from fathom.checkpoint.weights import WEIGHTS, fill_model, read_weights, write_weights
+from fathom.checkpoint.weights import WEIGHTS, LeftUninitialised, fill_model, read_weights, write_weights
 from fathom.errors import ModelFolderError
 from fathom.families import FAMILIES, NATIVE, Family
 from fathom.folders import verify_folder, write_folder
@@ -104,10 +105,12 @@ def load_model(
             do="add --allow-new-head to put a fresh head in its place",
         )
     try:
-        model = make_model(task, config, len(labels))
+        with nullcontext() if fresh else LeftUninitialised():
+            model = make_model(task, config, len(labels))
     except ValueError as error:
         raise ModelFolderError(f"{folder} holds no model for the task {task!r}: {error}") from error
     translation = family.to_ours(tensors, config, task)
+    del tensors  # the translation alone holds them now, and is emptied as the model is filled
     if (held != task and elsewhere) or labels != known:
         kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
         translation = replace(translation, ours=kept)

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fathom.errors import ModelFolderError
 from fathom.families.family import Translation
@@ -104,7 +106,7 @@ def _places(folder: Path) -> dict[str, str]:
 
 def _read_file(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return load_file(path, backend="pread")  # memory of its own for every tensor, so that each can be given back
     except SafetensorError as error:
         with path.open("rb") as file:
             start = file.read(2)
@@ -128,7 +130,7 @@ def fill_model(
 
     Args:
         model: filled in place; its parameters keep their type.
-        translation: the tensors, by our names.
+        translation: the tensors, by our names; emptied on the way, so that memory never holds all weights twice.
         new_head: tensors of the head (all but the stack's) that are missing, or whose shape differs, keep their fresh
             values instead of being an error.
         source: what the error calls the tensors' origin.
@@ -164,7 +166,19 @@ def fill_model(
             do="point to a folder whose files belong together"
             + ("" if new_head else ", or start a fresh head: fathom finetune … --allow-new-head"),
         )
+    given.clear()
     with torch.no_grad():
-        for name, tensor in fitting.items():
+        while fitting:
+            name, tensor = fitting.popitem()
             wanted[name].copy_(tensor)
     return made
+
+
+class LeftUninitialised(TorchFunctionMode):
+    """While it is entered, nothing is drawn for the weights of a model that is made: `fill_model` will fill them all."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Leaves a tensor as it is where it would be filled at random."""
+        if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))

@@ -1,4 +1,4 @@
-"""`fathom limits`: where a classifier fails, and when it may answer."""
+"""`fathom limits`: where a classifier fails, and when it may answer; and where a model that writes does."""
 
 from __future__ import annotations
 
@@ -19,17 +19,28 @@ def limits(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A folder, a name, hf:owner/name, python:package.module:attribute or http://host/v2/models/NAME.",
+            help="A folder, a name, hf:owner/name, python:package.module:attribute, http://host/v2/models/NAME or "
+            "openai:http://host/v1#NAME.",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A name, a path or hf:owner/name, with labels.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A name, a path or hf:owner/name, with labels. For a model that writes: questions with choices, or texts that "
+            "it has not read; not needed."
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Which part of the data. [default: test, where there is one]")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the texts. [default: found]")] = None,
     label: Annotated[str | None, typer.Option(help="The column with the labels. [default: found]")] = None,
     group: Annotated[str | None, typer.Option(help="The column with what texts belong to: films, authors.")] = None,
     exclude: Annotated[str | None, typer.Option(help="A yes/no column; rows that say yes are left out.")] = None,
     train: Annotated[
-        str | None, typer.Option(help="Labelled texts for a bag of words to compare with; what is measured on is left out.")
+        str | None,
+        typer.Option(
+            help="Labelled texts for a bag of words to compare with; what is measured on is left out. For a model that writes: "
+            "texts that it may have memorised."
+        ),
     ] = None,
     train_split: Annotated[str | None, typer.Option(help="Which part of them. [default: train, where there is one]")] = None,
     near: Annotated[str | None, typer.Option(help="Texts of a near kind that the model is not for.")] = None,
@@ -53,7 +64,9 @@ def limits(
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="The labels by column of its answers, where the model does not say.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer texts, in under 90 seconds.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer texts: under 90 seconds, a few minutes for a model that writes.")
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Measure this only; may be given again.")] = None,
     budget: Annotated[int | None, typer.Option(min=100, help="The most texts that the model is asked for.")] = None,
     target: Annotated[float, typer.Option(help="The share of right answers that the policy is to promise.")] = 0.95,
@@ -87,11 +100,18 @@ def limits(
     `fathom predict --policy` answers, warns or abstains; and limits.html, the same to read, with the texts that it failed on.
     Half of the texts fit the policy, the other half is reported on.
 
+    A model that writes is asked questions of our own: about real and invented things, with choices, several times, and in long
+    texts; with --train, whether it gives those texts away. It needs no --data and gets no policy.
+
     A model that was stopped while it was measured is measured on from there by the same command.
 
     Example: fathom limits runs/quickstart/model --data rotten-tomatoes --train rotten-tomatoes
 
     Example: fathom limits python:mine:pipeline --data reviews.csv --output audits/mine
+
+    Example: fathom limits smollm2 --quick --output audits/smollm2
+
+    Example: fathom limits openai:http://localhost:8000/v1#my-model --output audits/served
 
     Example: fathom limits --compare audits/yesterday audits/today
     """
@@ -106,9 +126,10 @@ def limits(
             raise SettingsError("--compare came with something to measure", expected="two records and nothing else")
         _compare(*compare, only=only or [], json=json)
         return
-    if model is None or data is None:
-        missing = "no MODEL was named" if model is None else "no data was named"
-        raise SettingsError(missing, expected="fathom limits MODEL --data DATA, or fathom limits --compare OLD NEW")
+    if model is None:
+        raise SettingsError(
+            "no MODEL was named", expected="fathom limits MODEL --data DATA, or fathom limits --compare OLD NEW"
+        )
     folder = output or default_output(model)
     bar: Bar | None = None
     done = 0
@@ -213,7 +234,8 @@ def _text(found: Limits, path: Path, page: Path) -> str:
             lines += ["", f"nothing can be promised: {threshold.reason}{needed}"]
         lines.append(f"sets of labels: {found.policy.conformal.guarantee}")
     lines += [f"sampled: {note}" for note in found.sampled]
-    asked = f"{found.cost.calls:,} texts asked, {duration(found.cost.seconds)}"
+    what = "written or scored" if found.predictor.task == "causal" else "asked"
+    asked = f"{found.cost.calls:,} texts {what}, {duration(found.cost.seconds)}"
     return "\n".join([*lines, "", f"{asked}; the record: {path}", f"to read: {page}"])
 
 
@@ -229,4 +251,6 @@ def _number(value: float, unit: str) -> str:
         return f"{100 * value:.1f} %"
     if unit in ("FLOPs", "bytes"):
         return f"{value:.4g}" if unit == "FLOPs" else f"{value / 2**20:,.0f} MiB"
+    if unit in ("words", "characters"):
+        return f"{value:,.0f} {unit}"
     return f"{value:+.1f}" if unit == "points" else f"{value:.4f}"

@@ -63,18 +63,28 @@ class Epochs(Protocol):
         ...
 
 
-def padded_length(longest: int, limit: int) -> int:
-    """The length to which a batch is padded: the next multiple of 4, beyond 64 of 16, at most `limit`.
+def padded_length(longest: int, limit: int, *, rounded: bool = True) -> int:
+    """The length to which a batch is padded: the next multiple of 4, beyond 64 of 16, at most `limit`; or just the longest.
 
-    A processor's kernels are prepared anew, and kept, for every shape that they meet: some 10 MB a shape in a model of 22
-    million parameters. Few shapes cost a few percent more padding and keep memory from growing as training goes on.
+    A processor's kernels for bfloat16 are prepared anew, and kept, for every shape that they meet: some 10 MB a shape in a
+    model of 22 million parameters. Few shapes cost a few percent more padding and keep memory from growing as training goes
+    on. Where nothing is prepared for a shape, most batches of many texts need no padding at all.
     """
+    if not rounded:
+        return longest
     step = 4 if longest <= 64 else 16
     return min(-(-longest // step) * step, max(limit, longest))
 
 
 def plan_batches(
-    lengths: np.ndarray, *, max_tokens: int, max_rows: int | None = None, shuffle: bool, seed: int = 0, epoch: int = 0
+    lengths: np.ndarray,
+    *,
+    max_tokens: int,
+    max_rows: int | None = None,
+    shuffle: bool,
+    seed: int = 0,
+    epoch: int = 0,
+    rounded: bool = True,
 ) -> list[np.ndarray]:
     """Row numbers for each batch: every row once, similar lengths together.
 
@@ -84,6 +94,7 @@ def plan_batches(
         max_rows: of a batch.
         shuffle: batches in random order, and rows mixed among those of about the same length.
         seed: with `epoch`, decides the order; the same two give the same plan.
+        rounded: as for `padded_length`.
     """
     keys = lengths.astype(np.float64)
     generator = np.random.default_rng([seed, epoch])
@@ -92,7 +103,7 @@ def plan_batches(
     order = np.argsort(keys, kind="stable")
     starts, longest, rows = [0], 0, 0
     limit = int(lengths.max()) if len(lengths) else 0
-    padded = {length: padded_length(length, limit) for length in np.unique(lengths).tolist()}
+    padded = {length: padded_length(length, limit, rounded=rounded) for length in np.unique(lengths).tolist()}
     for place, length in enumerate(lengths[order].tolist()):
         longest = max(longest, padded[length])
         rows += 1

@@ -141,12 +141,12 @@ class TokenizedDataset:
             pad_id=tokenizer.pad_id,
         )
 
-    def batch(self, rows: np.ndarray) -> Batch:
+    def batch(self, rows: np.ndarray, *, rounded: bool = True) -> Batch:
         """The rows as one batch, padded to `padded_length` of the longest of them, and never beyond the longest of all."""
         ends = self.ends[rows]
         starts = np.where(rows > 0, self.ends[rows - 1], 0)
         lengths = ends - starts
-        longest = padded_length(int(lengths.max()), self._longest)
+        longest = padded_length(int(lengths.max()), self._longest, rounded=rounded)
         token_ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         segment_ids = None if self.segment_ids is None else np.zeros((len(rows), longest), dtype=np.int64)
         for place, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):

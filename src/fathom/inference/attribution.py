@@ -303,9 +303,13 @@ def _rollout(model: SequenceClassifier, reading: _Reading) -> np.ndarray:
 
     Half of what leaves a block came past its attention, so each block mixes with (A + I)/2, A the mean over heads.
     """
-    batch = reading.batch
-    with torch.inference_mode(), _AttentionWeights() as weights:
-        model.transformer(batch.token_ids, batch.padding_mask, batch.segment_ids)
+    batch, way = reading.batch, model.transformer.way_of_local_steps
+    model.transformer.way_of_local_steps = "dense"  # the weights between all tokens are what is looked for
+    try:
+        with torch.inference_mode(), _AttentionWeights() as weights:
+            model.transformer(batch.token_ids, batch.padding_mask, batch.segment_ids)
+    finally:
+        model.transformer.way_of_local_steps = way
     rows, length = batch.token_ids.shape
     padding = torch.zeros_like(batch.token_ids, dtype=torch.bool) if batch.padding_mask is None else batch.padding_mask
     real = (~padding).float()

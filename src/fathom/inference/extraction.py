@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import softmax
 
 from fathom.errors import DataError
 from fathom.model import SpanExtractor, TokenClassifier
@@ -69,7 +68,7 @@ class Tagger:
             for place, (start, end) in enumerate(window.offsets):
                 distance = min(place, len(window.offsets) - 1 - place)
                 if end > start and distance >= chosen.get((start, end), (-1,))[0]:
-                    chosen[start, end] = (distance, softmax(logits[place]), window.token_ids[place])
+                    chosen[start, end] = (distance, torch.from_numpy(logits[place]).softmax(0).numpy(), window.token_ids[place])
         things: list[_Thing] = []
         inside, last = False, -1
         for (start, end), (_, row, token_id) in sorted(chosen.items(), key=lambda entry: entry[0]):
@@ -135,7 +134,7 @@ class Extractor:
                 spans.append((float(scores[i, j]), start, end))
         if not spans:
             return Answer(None, 0, 0, 1.0, 1.0)
-        probabilities = softmax([score for score, _, _ in spans] + [min(nothing)])
+        probabilities = torch.tensor([score for score, _, _ in spans] + [min(nothing)], dtype=torch.float64).softmax(0).numpy()
         best = int(probabilities[:-1].argmax())
         _, start, end = spans[best]
         silent = bool(probabilities[-1] > probabilities[best])

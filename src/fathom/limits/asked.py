@@ -3,7 +3,8 @@
     asked = Asked(classifier, cache=Path("answers.jsonl"), budget=10_000)
     asked.probabilities(texts)       # (n, K) float64; texts that were answered before cost nothing
 
-The cache is append-only and holds no text, only 128 bits of SHA-256 of it; an audit that was stopped goes on where it was.
+The cache is append-only and holds no text that was asked, only 128 bits of SHA-256 of it; an audit that was stopped goes on
+where it was. `Answers` and `with_patience` serve models that write as well (limits/writing/asked.py).
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from fathom.errors import FathomError, PredictorError
 from fathom.folders import machine_errors
-from fathom.limits.classifier import Classifier, Lengths, States, TryAgainError
+from fathom.limits.classifier import Classifier, Lengths, NotMeasurableError, States, TryAgainError
 
 SUM_TOLERANCE = 1e-3  # rows that sum to 1 within this are scaled to sum to 1; half precision is that inexact
+RETRIES, PAUSE = 2, 0.5  # further tries after a call that raised; seconds before the first of them, doubled each time
 LONGEST_WAIT = 60.0  # seconds before a call is tried again, whatever a server asks for
 TWICE = 8  # texts that are asked a second time
 TWICE_TOLERANCE = 0.01  # batches of other sizes move float32 answers by a millionth, bfloat16 answers by a thousandth
@@ -29,6 +32,9 @@ TWICE_TOLERANCE = 0.01  # batches of other sizes move float32 answers by a milli
 
 class BudgetSpentError(Exception):
     """The next texts would cost more calls than are left; nothing was asked. The runner records it."""
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -41,6 +47,110 @@ class Cost:
     seconds: float = 0.0  # spent in the classifier
 
 
+class Answers(Generic[Answer]):
+    """Answers by key, in memory and in a file that only grows."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        head: Mapping[str, Any],
+        *,
+        read: Callable[[Any], Answer],
+        write: Callable[[Answer], Any],
+    ) -> None:
+        """Reads what an interrupted audit left; a last line that was cut off is dropped, another model's file too.
+
+        Args:
+            path: of the file; None: memory only.
+            head: its first line: whose answers they are.
+            read: an answer from what JSON holds; raises ValueError or TypeError where it is none.
+            write: the other way.
+
+        Raises:
+            MachineError: the file cannot be written.
+        """
+        self.found: dict[bytes, Answer] = {}
+        self._path, self._write = path, write
+        if path is not None:
+            self._open(path, {"version": 1, **head}, read)
+        self.earlier = set(self.found)  # of an interrupted audit, not needed yet
+
+    def take_earlier(self, keys: Sequence[bytes]) -> int:
+        """How many of these an interrupted audit left; they count once."""
+        taken = self.earlier.intersection(keys)
+        self.earlier -= taken
+        return len(taken)
+
+    def keep(self, keys: Sequence[bytes], answers: Sequence[Answer]) -> None:
+        """From now on they are known.
+
+        Raises:
+            MachineError: the file cannot be written.
+        """
+        self.found.update(zip(keys, answers, strict=True))
+        if self._path is not None:
+            lines = [json.dumps([key.hex(), self._write(answer)]) + "\n" for key, answer in zip(keys, answers, strict=True)]
+            with machine_errors(self._path), self._path.open("a", encoding="ascii") as file:
+                file.writelines(lines)
+
+    def _open(self, path: Path, head: dict[str, Any], read: Callable[[Any], Answer]) -> None:
+        whole = 0
+        if path.is_file():
+            raw = path.read_bytes()
+            end = raw.rfind(b"\n") + 1
+            lines = raw[:end].splitlines()
+            try:
+                if lines and json.loads(lines[0]) == head:
+                    for line in lines[1:]:
+                        key, answer = json.loads(line)
+                        self.found[bytes.fromhex(key)] = read(answer)
+                    whole = end
+            except (ValueError, TypeError):  # not a file of ours, or damaged: asked anew
+                self.found.clear()
+        with machine_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if whole:
+                with path.open("r+b") as file:
+                    file.truncate(whole)
+            else:
+                path.write_text(json.dumps(head) + "\n", encoding="ascii")
+
+
+def with_patience(
+    call: Callable[[], Answer],
+    cost: Cost,
+    failed: Callable[[Exception, int], FathomError],
+    *,
+    retries: int = RETRIES,
+    pause: float = PAUSE,
+) -> Answer:
+    """What `call` gives, called again where it raises, after a pause or as long as a server asks for; the time is counted.
+
+    Args:
+        call: asks once. An error of fathom's own says itself what to do, and goes through.
+        cost: gets the seconds and the further tries.
+        failed: the error to raise after the last try, from the last one and the number of tries.
+        retries: further tries.
+        pause: seconds before the first of them; doubled each time.
+    """
+    for attempt in range(retries + 1):
+        started = time.monotonic()
+        try:
+            return call()
+        except (FathomError, NotMeasurableError):
+            raise
+        except Exception as error:
+            if attempt == retries:
+                raise failed(error, attempt + 1) from error
+            cost.retries += 1
+            wait = error.wait if isinstance(error, TryAgainError) and error.wait is not None else pause
+            time.sleep(min(wait, LONGEST_WAIT))
+            pause *= 2
+        finally:
+            cost.seconds += time.monotonic() - started
+    raise AssertionError("unreachable")
+
+
 class Asked:
     """Wraps a classifier. Not for several threads."""
 
@@ -50,8 +160,8 @@ class Asked:
         *,
         cache: Path | None = None,
         budget: int | None = None,
-        retries: int = 2,
-        pause: float = 0.5,
+        retries: int = RETRIES,
+        pause: float = PAUSE,
         on_answers: Callable[[int], None] | None = None,
     ) -> None:
         """Opens the cache.
@@ -72,12 +182,10 @@ class Asked:
         self.budget = budget
         self.on_answers = on_answers or (lambda count: None)
         self._retries, self._pause = retries, pause
-        self._answers: dict[bytes, np.ndarray] = {}
-        self._states: dict[bytes, tuple[np.ndarray, np.ndarray, int, int]] = {}  # logits, embedding, tokens, unread
-        self._earlier: set[bytes] = set()
+        head = {"name": classifier.name, "labels": classifier.labels, "fingerprint": classifier.fingerprint()}
         self._cache = cache
-        if cache is not None:
-            self._open(cache)
+        self._answers = Answers(cache, head, read=self._row, write=lambda row: row.tolist())
+        self._states: dict[bytes, tuple[np.ndarray, np.ndarray, int, int]] = {}  # logits, embedding, tokens, unread
 
     @property
     def labels(self) -> list[str]:
@@ -92,11 +200,11 @@ class Asked:
     @property
     def kept(self) -> int:
         """Answers of an interrupted audit that were not needed yet."""
-        return len(self._earlier)
+        return len(self._answers.earlier)
 
     def new(self, texts: Sequence[str]) -> int:
         """How many calls `probabilities(texts)` would cost."""
-        return len({_key(text) for text in texts} - self._answers.keys())
+        return len({key_of(text) for text in texts} - self._answers.found.keys())
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """(n, K) float64, rows summing to 1, in the order of `texts`.
@@ -105,21 +213,20 @@ class Asked:
             BudgetSpentError: more new texts than calls are left; nothing of this was asked.
             PredictorError: it raised at every try, or the answer is none.
         """
-        keys = [_key(text) for text in texts]
-        fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._answers}
+        keys = [key_of(text) for text in texts]
+        fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._answers.found}
         if self.left is not None and len(fresh) > self.left:
-            raise _spent(len(fresh), self.left, self.budget)
-        if earlier := self._earlier.intersection(keys):
-            self._earlier -= earlier
-            self.cost.from_cache += len(earlier)
-            self.on_answers(len(earlier))
+            raise spent(len(fresh), self.left, self.budget)
+        if earlier := self._answers.take_earlier(keys):
+            self.cost.from_cache += earlier
+            self.on_answers(earlier)
         for part in _batches(list(fresh.items()), self.classifier.batch):
             found = self._ask([text for _, text in part])
-            self._keep([key for key, _ in part], found)
+            self._answers.keep([key for key, _ in part], list(found))
             self.on_answers(len(part))
         result = np.empty((len(keys), len(self.labels)))
         for row, key in enumerate(keys):
-            result[row] = self._answers[key]
+            result[row] = self._answers.found[key]
         return result
 
     def states(self, texts: Sequence[str]) -> States:
@@ -130,10 +237,10 @@ class Asked:
             BudgetSpentError: more new texts than calls are left; nothing of this was asked.
             PredictorError: an answer is none.
         """
-        keys = [_key(text) for text in texts]
+        keys = [key_of(text) for text in texts]
         fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._states}
         if self.left is not None and len(fresh) > self.left:
-            raise _spent(len(fresh), self.left, self.budget)
+            raise spent(len(fresh), self.left, self.budget)
         for part in _batches(list(fresh.items()), self.classifier.batch):
             some = [text for _, text in part]
             started = time.monotonic()
@@ -141,9 +248,9 @@ class Asked:
             self.cost.seconds += time.monotonic() - started
             self.cost.calls += len(some)
             answers = _checked(found.probabilities, some, self.classifier)
-            new = [row for row, (key, _) in enumerate(part) if key not in self._answers]
-            self._keep([part[row][0] for row in new], answers[new])
-            self._earlier -= {key for key, _ in part}
+            new = [row for row, (key, _) in enumerate(part) if key not in self._answers.found]
+            self._answers.keep([part[row][0] for row in new], list(answers[new]))
+            self._answers.take_earlier([key for key, _ in part])
             self.on_answers(len(new))
             for row, (key, _) in enumerate(part):
                 lengths = found.lengths
@@ -171,7 +278,7 @@ class Asked:
         if "embeddings" in self.classifier.capabilities:
             return self.states(texts).logits
         if self.left is not None and len(texts) > self.left:
-            raise _spent(len(texts), self.left, self.budget)
+            raise spent(len(texts), self.left, self.budget)
         started = time.monotonic()
         found = [self.classifier.logits(texts[start : start + 256]) for start in range(0, len(texts), 256)]
         self.cost.seconds += time.monotonic() - started
@@ -186,7 +293,7 @@ class Asked:
             PredictorError: it raised at every try, or an answer is none.
         """
         if self.left is not None and len(texts) > self.left:
-            raise _spent(len(texts), self.left, self.budget)
+            raise spent(len(texts), self.left, self.budget)
         before = self.cost.seconds
         self._ask(list(texts))
         return self.cost.seconds - before
@@ -201,7 +308,7 @@ class Asked:
             BudgetSpentError: not enough calls are left.
         """
         some = list(dict.fromkeys(texts))[:TWICE]
-        resumed = self._earlier.intersection(map(_key, some))
+        resumed = self._answers.earlier.intersection(map(key_of, some))
         first = self.probabilities(some)
         if self.left is not None and len(some) > self.left:
             raise BudgetSpentError(
@@ -224,73 +331,34 @@ class Asked:
 
     def _ask(self, texts: list[str]) -> np.ndarray:
         """One call, tried again where it raises; checked."""
-        pause = self._pause
-        for attempt in range(self._retries + 1):
-            started = time.monotonic()
-            try:
-                answer = self.classifier.probabilities(texts)
-            except FathomError:  # says itself what to do, and has tried what can be tried
-                raise
-            except Exception as error:
-                if attempt == self._retries:
-                    raise PredictorError(
-                        f"{self.classifier.name} raised {type(error).__name__} when asked for {len(texts)} texts: "
-                        f"{str(error)[:300]}",
-                        expected=f"an array of shape ({len(texts)}, {len(self.labels)})",
-                        do=f"call it with [{texts[0][:60]!r}, …] to see why; it was tried {attempt + 1} times",
-                    ) from error
-                self.cost.retries += 1
-                wait = error.wait if isinstance(error, TryAgainError) and error.wait is not None else pause
-                time.sleep(min(wait, LONGEST_WAIT))
-                pause *= 2
-            else:
-                self.cost.calls += len(texts)
-                return _checked(answer, texts, self.classifier)
-            finally:
-                self.cost.seconds += time.monotonic() - started
-        raise AssertionError("unreachable")
 
-    def _keep(self, keys: list[bytes], rows: np.ndarray) -> None:
-        self._answers.update(zip(keys, rows, strict=True))
-        if self._cache is not None:
-            lines = [json.dumps([key.hex(), row.tolist()]) + "\n" for key, row in zip(keys, rows, strict=True)]
-            with machine_errors(self._cache), self._cache.open("a", encoding="ascii") as file:
-                file.writelines(lines)
+        def failed(error: Exception, tries: int) -> PredictorError:
+            return PredictorError(
+                f"{self.classifier.name} raised {type(error).__name__} when asked for {len(texts)} texts: {str(error)[:300]}",
+                expected=f"an array of shape ({len(texts)}, {len(self.labels)})",
+                do=f"call it with [{texts[0][:60]!r}, …] to see why; it was tried {tries} times",
+            )
 
-    def _open(self, cache: Path) -> None:
-        """Reads what an interrupted audit left; a last line that was cut off is dropped, another classifier's file too."""
-        head = {"version": 1, "name": self.classifier.name, "labels": self.labels, "fingerprint": self.classifier.fingerprint()}
-        whole = 0
-        if cache.is_file():
-            raw = cache.read_bytes()
-            end = raw.rfind(b"\n") + 1
-            lines = raw[:end].splitlines()
-            try:
-                if lines and json.loads(lines[0]) == head:
-                    for line in lines[1:]:
-                        key, row = json.loads(line)
-                        answer = np.array(row, dtype=np.float64)
-                        if answer.shape != (len(self.labels),):
-                            raise ValueError("a row of another length")
-                        self._answers[bytes.fromhex(key)] = answer
-                    whole = end
-            except (ValueError, TypeError):  # not a file of ours, or damaged: asked anew
-                self._answers.clear()
-        self._earlier = set(self._answers)
-        with machine_errors(cache):
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            if whole:
-                with cache.open("r+b") as file:
-                    file.truncate(whole)
-            else:
-                cache.write_text(json.dumps(head) + "\n", encoding="ascii")
+        answer = with_patience(
+            lambda: self.classifier.probabilities(texts), self.cost, failed, retries=self._retries, pause=self._pause
+        )
+        self.cost.calls += len(texts)
+        return _checked(answer, texts, self.classifier)
+
+    def _row(self, kept: Any) -> np.ndarray:
+        answer = np.array(kept, dtype=np.float64)
+        if answer.shape != (len(self.labels),):
+            raise ValueError("a row of another length")
+        return answer
 
 
-def _spent(needed: int, left: int, budget: int | None) -> BudgetSpentError:
+def spent(needed: int, left: int, budget: int | None) -> BudgetSpentError:
+    """Says what was needed and what was left."""
     return BudgetSpentError(f"{needed:,} more answers are needed, and {left:,} calls are left of {budget:,}")
 
 
-def _key(text: str) -> bytes:
+def key_of(text: str) -> bytes:
+    """128 bits of SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 

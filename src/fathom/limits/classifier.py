@@ -16,8 +16,10 @@ import numpy as np
 if TYPE_CHECKING:
     from fathom.inference import Predictor
 
-Capability = Literal["logits", "lengths", "embeddings", "predictor"]
-DoorName = Literal["folder", "python", "transformers", "http"]
+Capability = Literal[
+    "logits", "lengths", "embeddings", "predictor", "messages", "continuations", "log-probabilities", "tokens"
+]  # the last four of models that write (limits/writing/model.py)
+DoorName = Literal["folder", "python", "transformers", "http", "openai"]
 
 
 class NotMeasurableError(Exception):
@@ -116,12 +118,13 @@ class Classifier(ABC):
         raise self._cannot("gradients or tokens")
 
     def _cannot(self, what: str) -> NotMeasurableError:
-        return NotMeasurableError(f"{_DOORS[self.door]} gives no {what}")
+        return NotMeasurableError(f"{DOORS[self.door]} gives no {what}")
 
 
-_DOORS: dict[DoorName, str] = {
+DOORS: dict[DoorName, str] = {
     "folder": "this model folder",
     "python": "a Python callable",
     "transformers": "a model that transformers runs",
     "http": "an HTTP endpoint",
+    "openai": "this OpenAI-compatible endpoint",
 }

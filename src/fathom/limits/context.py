@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,7 @@ LEARNED_QUICK = 3_000_000  # characters of training texts that a quick audit lea
 SEARCHED_QUICK = 3_000_000  # characters of training texts in which a quick audit looks for more than whole copies
 FEWEST_CHANGED, FEWEST_CHANGED_QUICK = 20, 8  # texts that it changes, however long they are
 Language = Literal["en", "zh"]
+Audit = TypeVar("Audit")  # the context of a classifier, or that of a model that writes
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ class Context:
 
     def generator(self, name: str) -> np.random.Generator:
         """A stream of its own for each name, whatever else was measured before."""
-        digest = hashlib.sha256(f"{self.seed} {name}".encode()).digest()
-        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        return generator_of(self.seed, name)
 
     def drawn(self, name: str, most: int, *, quick: int) -> Labelled:
         """The report split, or texts drawn from it where it has more than `most`; says so in the record.
@@ -324,14 +324,20 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Measuring:
+class Measuring(Generic[Audit]):
     """One way to measure, as the registry has it."""
 
     name: str  # of the family: what --only names, `Measure.family`, and the name of the file
     what: str  # one line for a person
-    run: Callable[[Context], list[Measure]]
-    calls: Callable[[Context], int] = lambda context: 0  # texts that it asks beside the report split, about: for the time left
+    run: Callable[[Audit], list[Measure]]
+    calls: Callable[[Audit], int] = lambda context: 0  # texts that it asks beside the report split, about: for the time left
     needs_unseen: bool = True  # False: true also of texts that the classifier was trained on, so never "contaminated"
+
+
+def generator_of(seed: int, name: str) -> np.random.Generator:
+    """The stream of random numbers of a name."""
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def stops(asked: Asked, gates: Gates, texts: Sequence[str]) -> list[list[Reason]]:

@@ -1,4 +1,4 @@
-"""limits.html: what a classifier can be trusted with, what not, what to do, and every limit with a picture and its examples.
+"""limits.html: what a model can be trusted with, what not, what to do, and every limit with a picture and its examples.
 
     write_text_atomically(folder / PAGE_FILE, render_limits(read_limits(folder)))
 
@@ -20,12 +20,13 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from fathom.limits import charts, words
-from fathom.limits.meanings import FAMILIES, Language
+from fathom.limits.meanings import Language
 from fathom.limits.policy import NoThreshold, Threshold
 from fathom.limits.record import ConfusionDetail, CurveDetail, Limits, Measure, PairedDetail, Rate, RatesDetail, WorstExample
 from fathom.limits.report import page_template
 from fathom.limits.verdict import SLIGHT, Judgement, judge, verdict
-from fathom.limits.words import PAGE, SHORT_STATES, STATES, in_language, number, percent, span, words_of
+from fathom.limits.words import FAMILIES, PAGE, SHORT_STATES, STATES, in_language, number, percent, span, words_of
+from fathom.limits.writing.verdict import causal_verdict
 
 PAGE_FILE = "limits.html"
 ROWS = 14  # of a list of rates that are shown at once
@@ -117,6 +118,7 @@ def render_limits(record: Limits, language: Language | None = None) -> str:
     say = partial(_say, spoken)
     shown = {measure.name: _shown(measure, spoken, _tried(record)) for measure in record.measures if measure.value is not None}
     title = say("title", name=record.predictor.name)
+    causal = record.predictor.task == "causal"
     return page_template("limits.html.j2").render(
         lang={"en": "en", "zh": "zh-Hans"}[spoken],
         c={"title": title, "making": record.making},
@@ -127,7 +129,8 @@ def render_limits(record: Limits, language: Language | None = None) -> str:
         short_state=lambda name: SHORT_STATES[name].in_(spoken),
         count=lambda value: f"{value:,}",
         duration=lambda seconds: words.duration(seconds, spoken),
-        verdict=verdict(record, spoken),
+        verdict=causal_verdict(record, spoken) if causal else verdict(record, spoken),
+        causal=causal,
         shown=shown,
         families=_families(record, shown, spoken),
         summary=sorted(shown.values(), key=lambda one: -_weight(one)),
@@ -286,7 +289,7 @@ def _confusion(detail: ConfusionDetail, language: Language) -> dict[str, Any]:
 
 def _curve(measure: Measure, detail: CurveDetail, language: Language, mark: tuple[float, float] | None) -> dict[str, Any]:
     points = [point for line in detail.lines for point in line.points]
-    share_y = measure.unit in ("share", "score", "points") and all(0 <= point.y <= 1 for point in points)
+    share_y = measure.unit in ("share", "score", "points", "words", "characters") and all(0 <= point.y <= 1 for point in points)
     share_x = all(0 <= point.x <= 1 for point in points) and any(0 < point.x < 1 for point in points)
     unit_y = "share" if share_y else measure.unit
     lines = [charts.Curve(line.name, line.points) for line in detail.lines if line.points]
@@ -330,7 +333,7 @@ def _example(example: WorstExample, language: Language) -> dict[str, Any]:
         "after": after,
         "answer": example.answer,
         "truth": example.truth,
-        "confidence": percent(example.confidence),
+        "confidence": None if example.confidence is None else percent(example.confidence),
         "note": None if example.note is None else _said(language, example.note),
     }
 
@@ -447,11 +450,15 @@ def _facts(record: Limits, language: Language) -> list[tuple[str, Markup]]:
 
     def split(part: Any) -> Markup:
         labels = comma.join(f"{label} {count:,}" for label, count in part.labels.items())
-        return escape(say("split-what", n=f"{part.n:,}", labels=labels))
+        return escape(say("split-what", n=f"{part.n:,}", labels=labels) if labels else say("of-n", n=f"{part.n:,}"))
 
+    causal = who.task == "causal"
     about = say("data-what", name=data.name, rows=f"{data.rows:,}", duplicates=f"{data.duplicates:,}")
     seen = say("data-unknown") if data.seen is None else say("data-seen", n=f"{data.seen:,}")
-    parts = [("calibrate", data.calibrate), ("report", data.report), *([("training", data.training)] if data.training else [])]
+    asked = say("prompts-what", name=in_language(data.name, language)[0], n=f"{data.rows:,}")
+    splits = [data.calibrate, data.report, data.training]
+    names = ("calibrate", "prompts", "memorised") if causal else ("calibrate", "report", "training")
+    parts = [(name, part) for name, part in zip(names, splits, strict=True) if part is not None]
     spent = say(
         "cost-what",
         calls=f"{cost.calls:,}",
@@ -464,10 +471,10 @@ def _facts(record: Limits, language: Language) -> list[tuple[str, Markup]]:
     found = [
         (say("command"), code(record.making.command)),
         (say("seed"), escape(record.making.seed)),
-        (say("who"), escape(who.name)),
+        (say("model" if causal else "who"), escape(who.name)),
         (say("door"), escape(words.DOORS[who.door].in_(language))),
-        (say("labels"), escape(comma.join(who.labels))),
-        (say("data"), escape(f"{about}{clause}{seen}")),
+        *([] if causal else [(say("labels"), escape(comma.join(who.labels)))]),
+        (say("data"), escape(asked if causal else f"{about}{clause}{seen}")),
         *((say(name), split(part)) for name, part in parts),
         *((say("sampled"), _said(language, note)) for note in record.sampled),
         (say("cost"), escape(clause.join([spent, *more]))),

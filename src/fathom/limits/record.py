@@ -1,4 +1,4 @@
-"""limits.json: what was measured of a classifier, on what, and the policy that follows. The page and `predict` read only this.
+"""limits.json: what was measured of a model, on what, and the policy that follows. The page and `predict` read only this.
 
 A closed schema, checked when it is written and when it is read; docs/limits.schema.json is generated from it.
 """
@@ -23,7 +23,21 @@ LIMITS = "limits.json"
 
 Status = Literal["measured", "not measurable", "skipped for budget", "contaminated"]
 Unit = Literal[
-    "share", "points", "nats", "score", "texts", "seconds", "tokens", "correlation", "AUROC", "FLOPs", "bytes", "joules", "bits"
+    "share",
+    "points",
+    "nats",
+    "score",
+    "texts",
+    "seconds",
+    "tokens",
+    "words",
+    "characters",
+    "correlation",
+    "AUROC",
+    "FLOPs",
+    "bytes",
+    "joules",
+    "bits",
 ]
 
 
@@ -116,7 +130,7 @@ class WorstExample(_Closed):
     changed: str | None = None  # the text that it became, where the measure changes texts
     truth: str | None = None
     answer: str
-    confidence: float
+    confidence: float | None = None  # None: the model does not say how sure it is
     note: str | None = None  # one line
 
 
@@ -155,7 +169,8 @@ class PredictorFacts(_Closed):
 
     name: str
     door: DoorName
-    labels: list[str]
+    task: Literal["sequence", "causal"] = "sequence"  # a classifier, or a model that writes
+    labels: list[str]  # none for a model that writes
     capabilities: list[Capability]
     fingerprint: str | None  # SHA-256 of its weights and settings; None: its door does not tell
     asked_twice: float | None  # largest difference of a probability between two askings of a few texts
@@ -177,9 +192,9 @@ class DataFacts(_Closed):
     seen: int | None  # of them, texts that the classifier was trained on; None: not known
     duplicates: int  # texts that repeat an earlier one; copies are in the same split
     language: Literal["en", "zh"] = "en"  # of the texts, and of the page
-    calibrate: SplitFacts  # for the policy alone
-    report: SplitFacts  # for the measures alone
-    training: SplitFacts | None  # what the bag of words learned from
+    calibrate: SplitFacts | None  # for the policy alone; None: a model that writes, which gets none
+    report: SplitFacts  # for the measures alone; of a model that writes the prompts, counted by family
+    training: SplitFacts | None  # what the bag of words learned from; of a model that writes, what it is to have memorised
 
 
 class ReportAnswers(_Closed):

@@ -29,6 +29,7 @@ from fathom.limits.statistics import (
 )
 
 LEVEL = 0.05
+_TASKS = {"sequence": "classifier", "causal": "model that writes"}
 DRAWS = 500
 
 Verdict = Literal["better", "worse", "no difference", "changed"]
@@ -124,6 +125,12 @@ def compare_records(old: Limits, new: Limits, *, only: Sequence[str] = ()) -> Re
         DataError: records of other labels, or without a measure in common.
         SettingsError: a family that neither record has.
     """
+    if old.predictor.task != new.predictor.task:
+        raise DataError(
+            f"the records are of a {_TASKS[old.predictor.task]} and of a {_TASKS[new.predictor.task]}",
+            expected="two audits of the same task",
+        )
+    causal = new.predictor.task == "causal"
     if old.predictor.labels != new.predictor.labels:
         raise DataError(
             f"the labels were {', '.join(old.predictor.labels)} and are {', '.join(new.predictor.labels)}",
@@ -133,11 +140,11 @@ def compare_records(old: Limits, new: Limits, *, only: Sequence[str] = ()) -> Re
     if unknown := [name for name in only if name not in families]:
         raise SettingsError(f"neither record has the measure {unknown[0]!r}", expected=f"one of {', '.join(sorted(families))}")
     same = old.data.report.sha256 == new.data.report.sha256
-    notes = [] if same else [_other_texts(old, new)]
+    notes = [] if same else [_other_prompts(old, new) if causal else _other_texts(old, new)]
     pairs = None
     if same and old.answers is not None and new.answers is not None:
         pairs = (_Answers.of(old.answers), _Answers.of(new.answers))
-    elif same:
+    elif same and not causal:
         notes.append("a record without its answers, made by an earlier version: nothing can be compared in pairs")
     found: list[Change] = []
     for measure in new.measures:
@@ -164,6 +171,13 @@ def compare_records(old: Limits, new: Limits, *, only: Sequence[str] = ()) -> Re
         raise DataError("the two records have no measure in common that could be compared", expected="two whole audits")
     order = ("worse", "better", "changed", "no difference")
     return Regression(sorted(_judged(found, new), key=lambda change: order.index(change.verdict)), same, notes)
+
+
+def _other_prompts(old: Limits, new: Limits) -> str:
+    return (
+        f"the prompts differ ({old.data.report.n:,} before, {new.data.report.n:,} now): compared by intervals, and a "
+        "difference may be of the prompts"
+    )
 
 
 def _other_texts(old: Limits, new: Limits) -> str:

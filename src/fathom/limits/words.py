@@ -1,6 +1,6 @@
 """What the page of `fathom limits` says around the figures, in English and in Chinese, and how its numbers are written.
 
-What it says of measures is in limits/meanings.py.
+What it says of measures is in limits/meanings.py, and of models that write in limits/writing/meanings.py.
 """
 
 from __future__ import annotations
@@ -10,14 +10,22 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from fathom.limits.meanings import MEASURES, SENTENCES, Language, Said, Words
+from fathom.limits import meanings
+from fathom.limits.meanings import Language, Said, Words
 from fathom.limits.record import Measure
+from fathom.limits.writing import meanings as causal
+
+MEASURES: dict[str, Words] = meanings.MEASURES | causal.MEASURES
+FAMILIES: dict[str, Said] = meanings.FAMILIES | causal.FAMILIES
+SENTENCES: dict[str, str] = causal.SENTENCES | meanings.SENTENCES  # the first that fits is taken
 
 UNITS: dict[str, Said] = {
     "points": Said("points", "个百分点"),
     "nats": Said("nats", "nats"),
     "texts": Said("texts", "条文本"),
     "tokens": Said("tokens", "个词元"),
+    "words": Said("words", "个词"),
+    "characters": Said("characters", "个字"),
     "joules": Said("J", "焦耳"),
     "bits": Said("bits", "比特"),
 }
@@ -47,11 +55,13 @@ DOORS: dict[str, Said] = {
     "python": Said("a Python callable", "Python 可调用对象"),
     "transformers": Said("the transformers library", "transformers 库"),
     "http": Said("an HTTP endpoint", "HTTP 服务"),
+    "openai": Said("an OpenAI-compatible endpoint", "兼容 OpenAI 的服务"),
 }
 
 PAGE: dict[str, Said] = {
     "title": Said("How far to trust “{name}”", "{name} 可以信到几分"),
     "lead": Said("Measured on {n} texts of {data}.", "在 {data} 的 {n} 条文本上测得。"),
+    "lead-causal": Said("A model that writes, asked {n} prompts.", "这是一个会写作的模型，用 {n} 条提示问出来的。"),
     "trust": Said("Trust it with", "可以交给它"),
     "not": Said("Not with", "不能交给它"),
     "do": Said("What to do", "该怎么做"),
@@ -89,6 +99,8 @@ PAGE: dict[str, Said] = {
     "says": Said("It says", "它答"),
     "with-confidence": Said("with {confidence} confidence.", "，置信度 {confidence}。"),
     "label-is": Said("The label is", "标签是"),
+    "right-is": Said("right is", "正确的是"),
+    "nothing": Said("nothing", "（空）"),
     "stop": Said(".", "。"),
     "became": Said("This became", "改写之后"),
     "every-figure": Said("Every figure of this picture", "图中的全部数字"),
@@ -181,6 +193,10 @@ PAGE: dict[str, Said] = {
     "who": Said("classifier", "分类器"),
     "door": Said("asked through", "访问方式"),
     "labels": Said("labels", "标签"),
+    "model": Said("model", "模型"),
+    "prompts": Said("prompts", "提示"),
+    "prompts-what": Said("{name}: {n} prompts", "{name}：{n} 条提示"),
+    "memorised": Said("training texts", "训练文本"),
     "data": Said("data", "数据"),
     "data-what": Said(
         "{name}: {rows} labelled texts, {duplicates} of which repeat an earlier one",
@@ -273,7 +289,7 @@ def number(value: float, unit: str, language: Language, *, bare: bool = False) -
         return percent(value)
     if unit == "points":
         written = f"{value:+.1f}" if abs(value) >= 0.05 else "0.0"
-    elif unit in ("texts", "tokens"):
+    elif unit in ("texts", "tokens", "words", "characters"):
         written = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
     elif unit == "seconds":
         return _seconds(value)

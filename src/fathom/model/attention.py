@@ -19,6 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from fathom.model.cache import KeyValues
 from fathom.model.config import TransformerConfig
+from fathom.model.local_attention import Blocks, local_attention
 from fathom.model.positions import Relation, RelativePositions, Rotation, pick_rows
 
 
@@ -30,15 +31,19 @@ class View:
     query_rotation: Rotation | None = None  # rotary positions, of the queries and of the new keys
     key_rotation: Rotation | None = None
     relation: Relation | None = None  # relative positions
+    blocks: Blocks | None = None  # in place of a bias, for long texts of which a query sees what is near
 
     def rows(self, targets: Tensor) -> View:
         """The view of the queries at some places of each row. `targets`: (B, T) integers."""
         bias, turn, relation = self.bias, self.query_rotation, self.relation
-        if bias is not None and bias.shape[2] > 1:
+        if self.blocks is not None:
+            bias = self.blocks.rule.seen_from(targets).score_bias(self.blocks.bias.dtype)
+        elif bias is not None and bias.shape[2] > 1:
             bias = pick_rows(bias, targets)
         if turn is not None:
             turn = Rotation(pick_rows(turn.cosines, targets), pick_rows(turn.sines, targets))
-        return replace(self, bias=bias, query_rotation=turn, relation=None if relation is None else relation.rows(targets))
+        relation = None if relation is None else relation.rows(targets)
+        return replace(self, bias=bias, blocks=None, query_rotation=turn, relation=relation)
 
 
 class Attention(nn.Module):
@@ -82,15 +87,15 @@ class Attention(nn.Module):
             query, added = self.relative(query, view.relation)
             added = added * self.scale
             bias = added if bias is None else added + bias
-        mixed = scaled_dot_product_attention(  # (B, H, L, d_k)
-            query,
-            key,
-            value,
-            attn_mask=bias,
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=self.scale,
-            enable_gqa=self.shared_keys,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if view.blocks is not None:
+            mixed = local_attention(
+                query, key, value, view.blocks, dropout=dropout, scale=self.scale, shared_keys=self.shared_keys
+            )
+        else:
+            mixed = scaled_dot_product_attention(
+                query, key, value, attn_mask=bias, dropout_p=dropout, scale=self.scale, enable_gqa=self.shared_keys
+            )  # (B, H, L, d_k)
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (B, H, L, d_k) -> (B, L, H·d_k)
         return output
 

@@ -47,6 +47,8 @@ class TransformerConfig:
     causal: bool = False  # nothing to the right is seen
     pattern: str = "g"  # of the blocks, repeated up the stack: g sees all that is visible, l only what is near
     window: int | None = None  # how many tokens an l sees to either side of its own
+    global_tokens: int = 0  # the first so many of a text see all of it and are seen by all of it, in an l, too (Longformer)
+    random_blocks: int = 0  # of 64 tokens that each 64 tokens of a text see in an l, beside the window (BigBird)
 
     # where things stand
     positions: PositionKind = "learned"
@@ -125,6 +127,11 @@ class TransformerConfig:
         self._require(bool(self.pattern) and set(self.pattern) <= {"g", "l"}, "pattern", "letters g and l")
         if "l" in self.pattern:
             self._require(self.window is not None, "window", "0 or more, where pattern has an l")
+        else:
+            self._require(self.global_tokens == 0, "global_tokens", "0, where pattern has no l: a g sees everything")
+            self._require(self.random_blocks == 0, "random_blocks", "0, where pattern has no l: a g sees everything")
+        if self.causal or self.decoder_depth:  # a text that grows would see other blocks with each token
+            self._require(self.random_blocks == 0, "random_blocks", "0, in a model that writes")
         if self.positions == "relative":  # the query stream and the memory are written for these
             self._require("l" not in self.pattern, "pattern", "g alone, for relative positions")
             self._require(self.blocks_in_group == 1, "blocks_in_group", "1, for relative positions")
@@ -176,6 +183,7 @@ _LOWEST = {
     **dict.fromkeys(("vocab_size", "width", "depth", "heads", "key_heads", "head_width", "feed_forward_width"), 1),
     **dict.fromkeys(("groups", "blocks_in_group", "max_length", "embedding_width", "rotary_length"), 1),
     **dict.fromkeys(("decoder_depth", "segments", "pad_id", "start_id", "window", "padding_position"), 0),
+    **dict.fromkeys(("global_tokens", "random_blocks"), 0),
     **dict.fromkeys(("rotary_low", "initializer_range"), 0),
 }
 _ABOVE_ZERO = ("norm_eps", "rotary_base", "rotary_local_base", "rotary_factor", "attention_scale")

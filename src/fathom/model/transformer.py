@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ from fathom.model.block import Block
 from fathom.model.cache import Cache
 from fathom.model.config import TransformerConfig
 from fathom.model.embeddings import Embeddings
+from fathom.model.local_attention import Way, make_blocks, pays_off
 from fathom.model.norms import make_norm
-from fathom.model.positions import Rotary, Rotation, relate
-from fathom.model.visibility import Visibility
+from fathom.model.positions import Rotary, relate
+from fathom.model.visibility import LocalVisibility, Visibility, first_tokens, random_blocks
 
 
 class Transformer(nn.Module):
@@ -46,6 +48,7 @@ class Transformer(nn.Module):
         if self.query_start is not None:
             nn.init.normal_(self.query_start, std=config.initializer_range)
         initialise(self, config.initializer_range)
+        self.way_of_local_steps: Way = "faster"  # for those who measure, or want to see the weights between all tokens
         self.checkpoint_activations = False  # keep what goes into a block instead of all it makes, and run it again backwards
 
     @property
@@ -132,9 +135,9 @@ class Transformer(nn.Module):
         if context_padding_mask is not None:
             context_view = View(Visibility.padding(context_padding_mask).score_bias(hidden.dtype))
         states, number, last = [hidden], 0, config.depth * config.blocks_in_group - 1
-        for step, order in enumerate(config.block_order):
+        for order, view in zip(config.block_order, views, strict=True):
             for block in order:
-                view, sequence = views[config.is_local(step)], None
+                sequence = None
                 if memory:
                     sequence = torch.cat([memory[number], hidden], dim=1)
                 if only_first and number == last:
@@ -237,33 +240,60 @@ class Transformer(nn.Module):
         documents: Tensor | None,
         past: int,
         remembered: int,
-    ) -> dict[bool, View]:
-        """The view of blocks that see everything (False) and of those that see what is near (True)."""
+    ) -> Iterator[View]:
+        """For each step up the stack; steps of a kind share theirs, unless each sees random blocks of its own."""
         length, device, config = hidden.shape[1], hidden.device, self.config
         keys = past + length
-        visible = None if padding_mask is None else Visibility.padding(padding_mask)
+        made: dict[bool, View] = {}
+        for step in range(config.depth):
+            local = config.is_local(step)
+            if local not in made or (local and config.random_blocks):
+                bias = blocks = relation = turn = None
+                if local and config.window is not None and keys > config.window + 1:
+                    rule = self._local_visibility(step, keys, padding_mask, documents, device)
+                    if self._in_blocks(rule, past, device):
+                        blocks = make_blocks(rule, len(hidden), hidden.dtype, device)
+                    else:
+                        bias = rule.seen_from(torch.arange(past, keys, device=device)[None]).score_bias(hidden.dtype)
+                elif (seen := self._visible(length, keys, padding_mask, documents, device)) is not None:
+                    bias = seen.after(remembered).score_bias(hidden.dtype)
+                if config.positions == "relative":
+                    relation = relate(config.width, length, past + remembered, segment_ids, device)
+                if self.rotary is not None and self.rotary_local is not None:
+                    turn = (self.rotary_local if local else self.rotary)(position_ids)
+                made[local] = View(bias, query_rotation=turn, key_rotation=turn, relation=relation, blocks=blocks)
+            yield made[local]
+
+    def _visible(
+        self, length: int, keys: int, padding_mask: Tensor | None, documents: Tensor | None, device: torch.device
+    ) -> Visibility | None:
+        """What a block may see that sees everything that is visible."""
+        parts = []
+        if padding_mask is not None:
+            parts.append(Visibility.padding(padding_mask))
         if documents is not None:
-            visible = _both(visible, Visibility.within(documents))
-        if config.causal and length > 1:
-            visible = _both(visible, Visibility.causal(length, keys, device))
-        relation = None
-        if config.positions == "relative":
-            relation = relate(config.width, length, past + remembered, segment_ids, device)
-        views = {}
-        for local in sorted({config.is_local(step) for step in range(config.depth)}):
-            seen = visible
-            if local and config.window is not None and keys > config.window + 1:
-                seen = _both(seen, Visibility.near(length, keys, config.window, device))
-            turn: Rotation | None = None
-            if self.rotary is not None and self.rotary_local is not None:
-                turn = (self.rotary_local if local else self.rotary)(position_ids)
-            views[local] = View(
-                None if seen is None else seen.after(remembered).score_bias(hidden.dtype),
-                query_rotation=turn,
-                key_rotation=turn,
-                relation=relation,
-            )
-        return views
+            parts.append(Visibility.within(documents))
+        if self.config.causal and length > 1:
+            parts.append(Visibility.causal(length, keys, device))
+        return reduce(Visibility.__and__, parts) if parts else None
+
+    def _local_visibility(
+        self, step: int, keys: int, padding_mask: Tensor | None, documents: Tensor | None, device: torch.device
+    ) -> LocalVisibility:
+        """What a block may see that sees what is near."""
+        config, is_global, chosen = self.config, None, None
+        assert config.window is not None
+        if config.global_tokens:
+            is_global = first_tokens(config.global_tokens, keys, padding_mask, documents, device)
+        if config.random_blocks:
+            chosen = random_blocks(config.random_blocks, step, keys, padding_mask, device)
+        return LocalVisibility(keys, config.window, config.causal, padding_mask, documents, is_global, chosen)
+
+    def _in_blocks(self, rule: LocalVisibility, past: int, device: torch.device) -> bool:
+        """Whether a local step is computed in blocks: where that is faster, and not for what follows tokens in a cache."""
+        if past or self.way_of_local_steps == "dense":
+            return False
+        return self.way_of_local_steps == "blocks" or pays_off(rule, device)
 
 
 def remember(states: Sequence[Tensor], length: int, memory: Sequence[Tensor] | None = None) -> list[Tensor]:
@@ -288,7 +318,3 @@ def initialise(module: nn.Module, deviation: float) -> None:
             nn.init.normal_(part.weight, std=deviation)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
-
-
-def _both(first: Visibility | None, second: Visibility) -> Visibility:
-    return second if first is None else first & second

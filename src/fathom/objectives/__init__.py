@@ -6,7 +6,7 @@ from fathom.objectives.classification import Classification
 from fathom.objectives.held_out import HeldOut, TokenCounts, measure
 from fathom.objectives.masked import MaskedLanguage
 from fathom.objectives.mixture import Mixture
-from fathom.objectives.next_sentence import NextSentence, TopicBaseline, topic_baseline
+from fathom.objectives.next_sentence import NextSentence
 from fathom.objectives.objective import Objective, Remembering, memory_aside
 from fathom.objectives.permutation import PermutationLanguage
 from fathom.objectives.replaced import GeneratorAndDetector, ReplacedTokens, generator_config
@@ -29,9 +29,7 @@ __all__ = [
     "ReplacedTokens",
     "SentenceOrder",
     "TokenCounts",
-    "TopicBaseline",
     "generator_config",
     "measure",
     "memory_aside",
-    "topic_baseline",
 ]

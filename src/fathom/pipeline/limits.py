@@ -1,4 +1,4 @@
-"""An audit: a classifier and labelled texts in, `Limits` out.
+"""An audit: a classifier and labelled texts in, `Limits` out; or a model that writes, which needs none.
 
 open the door ─ read, set aside what was trained on ─ split ─ ask twice ─ fit the policy ─ measure, one family at a time
 
@@ -10,18 +10,16 @@ OUTPUT/limits.partial.json     what was measured, where it ended early
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import fathom
-from fathom.checkpoint import machine, source_commit
+from fathom.checkpoint import source_commit
 from fathom.checkpoint.about import ABOUT
 from fathom.data import CANARIES, Canary, Columns, Example, assign_parts, open_data, read_canaries, splits_of, text_digest
 from fathom.data.description import hash_of
@@ -31,19 +29,17 @@ from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
 from fathom.limits.context import READ, Beside, Context, Labelled, Language, Measuring, Suite, stops
-from fathom.limits.doors import open_classifier
+from fathom.limits.doors import open_door
 from fathom.limits.doors.folder import FolderClassifier
-from fathom.limits.measures import MEASURINGS
+from fathom.limits.measures import CAUSAL_MEASURINGS, MEASURINGS
 from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.pairs import PairFile, read_pairs
 from fathom.limits.polarity import Polarity, polarity_of
 from fathom.limits.policy import Policy, fit_gates, fit_policy
 from fathom.limits.record import (
     LIMITS,
-    CostFacts,
     DataFacts,
     Limits,
-    Making,
     Measure,
     PredictorFacts,
     ReportAnswers,
@@ -52,40 +48,31 @@ from fathom.limits.record import (
     write_limits,
 )
 from fathom.limits.regression import pack_answers
+from fathom.limits.writing.asked import AskedCausal
+from fathom.limits.writing.model import CausalModel
+from fathom.pipeline.auditing import (
+    FEWEST,
+    Audit,
+    LimitsSettings,
+    command_of,
+    costs_of,
+    left_out,
+    make_limits_settings,
+    making_of,
+    measured,
+)
+from fathom.pipeline.causal_limits import CausalRun, CausalSources
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.text.splitting import mostly_chinese
 
 ANSWERS = "limits.partial.jsonl"
 PARTIAL = "limits.partial.json"
-FEWEST = 20  # texts in a split
 ENOUGH_UNSEEN = 100  # so many texts that it was not trained on are measured alone; with fewer, all are, as "contaminated"
-
-
-class LimitsSettings(BaseModel):
-    """What an audit can be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    quick: bool = False
-    only: list[str] = []  # families; none: all
-    budget: int | None = Field(default=None, ge=100, description="the most texts that the classifier is asked for")
-    target: float = Field(default=0.95, gt=0, lt=1, description="share of right answers that the policy promises")
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="with which it promises them")
-    alpha: float = Field(default=0.1, gt=0, lt=1, description="share of conformal sets that may miss the true label")
-    most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
-    most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
-    most_characters: int = Field(default=1_000_000, gt=0, description="in each of the splits, about; of a text, at most 2,000")
-    most_characters_quick: int = Field(default=150_000, gt=0, description="the same for a quick audit")
-    language: Language | None = None  # of the texts and of the page; None: by the texts
-    watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
-    positive: str | None = None  # the label that praises; None: by its name
-    examples: bool = Field(default=True, description="keep texts to be read; False: the record and the page hold none")
-    seed: int = Field(default=0, ge=0)
 
 
 def audit(
     predictor: Any,
-    data: str | Sequence[Example],
+    data: str | Sequence[Example] | None = None,
     *,
     output: str | Path | None = None,
     split: str | None = None,
@@ -107,18 +94,22 @@ def audit(
     on_answers: Callable[[int, int], None] = lambda more, total: None,
     **settings: Any,
 ) -> Limits:
-    """Measures where a classifier fails.
+    """Measures where a classifier fails, or a causal model.
 
     Args:
         predictor: a `fathom.Predictor`, an object with `predict_proba`, a function from a list of texts to an array of
-            probabilities; or a name: a folder, hf:owner/name, python:package.module:attribute, http://host/v2/models/NAME.
-        data: DATA with labels, or examples. Copies of a text, and texts of a group, are in the same split.
+            probabilities, a `CausalModel`; or a name: a folder, hf:owner/name, python:package.module:attribute,
+            http://host/v2/models/NAME, openai:http://host/v1#MODEL.
+        data: DATA with labels, or examples. Copies of a text, and texts of a group, are in the same split. A causal model is
+            asked questions of our own; for it, data are a file of questions with choices (limits/writing/questions.py), or
+            texts that it has surely not read.
         output: a folder for limits.json and limits.html; an interrupted audit with the same folder goes on. None: nothing
             is written.
         split: of DATA; None: "test" where a named data set has one.
         labels: by column of its answers, where the predictor does not say.
         train: labelled texts for a bag of words to compare with, without those that are also in DATA's splits; also where
-            words that give labels away, and texts of DATA that are known already, are looked for.
+            words that give labels away, and texts of DATA that are known already, are looked for. Of a causal model: texts
+            that it may have memorised.
         train_split: of it.
         near: texts of a kind near to DATA's that the classifier is not for, with or without labels.
         near_split: of them.
@@ -140,39 +131,58 @@ def audit(
     """
     started = time.monotonic()
     chosen = make_limits_settings(**settings)
-    measurings = _named(chosen.only)
     target = None if output is None else Path(output)
     if target is not None:
         _check_output(target)
-    on_message("opening the classifier")
-    classifier = open_classifier(predictor, labels=labels, device=device)
-    sides = _sides(classifier.labels, chosen.positive)
-    on_message("reading the data")
-    parts = _Parts.of(classifier, data, split, columns, train, train_split, chosen)
-    for name, given, part in (
-        ("near", near, near_split),
-        ("far", far, far_split),
-        ("compared", compare_data, compare_split),
-    ):
-        if given is not None:
-            parts.beside[name] = _beside(given, part, columns, classifier.labels, chosen, parts.sampled)
-    if suite is not None:
-        on_message("reading the suite of tests")
-        parts.suite = Suite(Path(suite).name, *read_suite(Path(suite), classifier.labels, sides))
-    if pairs is not None:
-        parts.pairs = read_pairs(Path(pairs), classifier.labels, positive=chosen.positive)
-    asked = Asked(
-        classifier, cache=None if target is None else target / ANSWERS, budget=chosen.budget, on_answers=lambda more: None
-    )
-    if asked.kept:
-        on_message(f"going on with an interrupted audit: {asked.kept:,} answers are there")
-    run = _Run(classifier, asked, parts, chosen, started, command)
+    on_message("opening the model")
+    opened = open_door(predictor, labels=labels, device=device)
+    cache = None if target is None else target / ANSWERS
+    run: _Run | CausalRun
+    if isinstance(opened, CausalModel):
+        given: list[tuple[str, object]] = [("near", near), ("far", far), ("compare_data", compare_data), ("suite", suite)]
+        given += [("pairs", pairs), ("positive", chosen.positive), ("watts", chosen.watts)]
+        if wrong := [name for name, value in given if value is not None]:
+            raise SettingsError(
+                f"{', '.join(wrong)} came with {opened.name}, a model that writes",
+                expected="what measures such a model: data, train, only, quick, language, budget, seed",
+            )
+        chosen_causal = _named(chosen.only, CAUSAL_MEASURINGS)
+        writes = AskedCausal(opened, cache=cache, budget=chosen.budget)
+        sources = CausalSources.of(data, split, train, train_split, columns)
+        run = CausalRun(opened, writes, sources, chosen, started, command)
+        kept, measure = writes.kept, partial(run.measure, chosen_causal)
+    else:
+        measurings = _named(chosen.only, MEASURINGS)
+        if data is None:
+            raise SettingsError(
+                f"no data was named, and {opened.name} is a classifier", expected="fathom limits MODEL --data DATA, with labels"
+            )
+        sides = _sides(opened.labels, chosen.positive)
+        on_message("reading the data")
+        parts = _Parts.of(opened, data, split, columns, train, train_split, chosen)
+        for name, texts, part in (
+            ("near", near, near_split),
+            ("far", far, far_split),
+            ("compared", compare_data, compare_split),
+        ):
+            if texts is not None:
+                parts.beside[name] = _beside(texts, part, columns, opened.labels, chosen, parts.sampled)
+        if suite is not None:
+            on_message("reading the suite of tests")
+            parts.suite = Suite(Path(suite).name, *read_suite(Path(suite), opened.labels, sides))
+        if pairs is not None:
+            parts.pairs = read_pairs(Path(pairs), opened.labels, positive=chosen.positive)
+        asked = Asked(opened, cache=cache, budget=chosen.budget)
+        run = _Run(opened, asked, parts, chosen, started, command)
+        kept, measure = asked.kept, partial(run.measure, measurings)
+    if kept:
+        on_message(f"going on with an interrupted audit: {kept:,} answers are there")
     try:
-        run.measure(measurings, on_message, on_answers)
+        measure(on_message, on_answers)
     except BaseException as error:
-        kept = _keep_partial(target, run, error)
-        if kept is not None:
-            on_message(f"what was measured so far is in {kept}, and the answers are kept")
+        partly = _keep_partial(target, run, error)
+        if partly is not None:
+            on_message(f"what was measured so far is in {partly}, and the answers are kept")
         if isinstance(error, KeyboardInterrupt):
             do = (
                 "repeat the command, which goes on from there"
@@ -189,19 +199,6 @@ def audit(
         for name in (ANSWERS, PARTIAL):
             (target / name).unlink(missing_ok=True)
     return limits
-
-
-def make_limits_settings(**settings: Any) -> LimitsSettings:
-    """Checked.
-
-    Raises:
-        SettingsError: unknown, or out of range.
-    """
-    try:
-        return LimitsSettings(**settings)
-    except ValidationError as error:
-        complaints = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} ({e['input']!r})" for e in error.errors())
-        raise SettingsError(f"the audit cannot be set so: {complaints}") from error
 
 
 def default_output(spec: str) -> Path:
@@ -324,7 +321,7 @@ class _Run:
         self._classifier, self._asked, self._parts, self._settings = classifier, asked, parts, settings
         self._started = started
         self._language: Language = settings.language or ("zh" if mostly_chinese(parts.report.texts) else "en")
-        self._command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        self._command = command_of(command)
         self._commit = source_commit()
         self._twice: float | None = None
         self._policy: Policy | None = None
@@ -334,7 +331,7 @@ class _Run:
 
     def measure(
         self,
-        measurings: Sequence[Measuring],
+        measurings: Sequence[Measuring[Context]],
         on_message: Callable[[str], None],
         on_answers: Callable[[int, int], None],
     ) -> None:
@@ -398,18 +395,8 @@ class _Run:
             on_message(f"{measuring.name}: {measuring.what}")
             self._measures += self._one(measuring, context)
 
-    def _one(self, measuring: Measuring, context: Context) -> list[Measure]:
-        def without(status: Any, reason: str) -> list[Measure]:
-            return [Measure(name=measuring.name, family=measuring.name, title=measuring.what, status=status, reason=reason)]
-
-        try:
-            found = measuring.run(context)
-        except BudgetSpentError as error:
-            return without("skipped for budget", str(error))
-        except NotMeasurableError as error:
-            return without("not measurable", str(error))
-        if not self._settings.examples:
-            found = [measure.model_copy(update={"worst": []}) for measure in found]
+    def _one(self, measuring: Measuring[Context], context: Context) -> list[Measure]:
+        found = measured(measuring, context, examples=self._settings.examples)
         if self._parts.contaminated is None or not measuring.needs_unseen:
             return found
         changed = {"status": "contaminated", "reason": self._parts.contaminated}
@@ -417,10 +404,6 @@ class _Run:
 
     def record(self, ended: str | None) -> Limits:
         """Everything so far; `ended`: why it is not all."""
-        asked, settings = self._asked, self._settings
-        sampled = list(self._sampled)
-        if settings.only:
-            sampled.append(f"only {', '.join(settings.only)} was to be measured")
         return Limits(
             predictor=PredictorFacts(
                 name=self._classifier.name,
@@ -435,28 +418,14 @@ class _Run:
             policy=self._policy,
             complete=ended is None,
             ended=ended,
-            sampled=sampled,
+            sampled=left_out(self._sampled, self._settings),
             answers=self._answers,
-            cost=CostFacts(
-                calls=asked.cost.calls,
-                budget=asked.budget,
-                retries=asked.cost.retries,
-                seconds=round(time.monotonic() - self._started, 2),
-                seconds_asking=round(asked.cost.seconds, 2),
-            ),
-            making=Making(
-                command=self._command,
-                version=fathom.__version__,
-                commit=self._commit,
-                seed=settings.seed,
-                quick=settings.quick,
-                examples=settings.examples,
-                machine=machine(),
-            ),
+            cost=costs_of(self._asked, self._started),
+            making=making_of(self._settings, self._command, self._commit),
         )
 
 
-def _keep_partial(target: Path | None, run: _Run, error: BaseException) -> Path | None:
+def _keep_partial(target: Path | None, run: _Run | CausalRun, error: BaseException) -> Path | None:
     """Writes what there is; None where nothing is to be written, or nothing was measured."""
     limits = run.record("stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error))
     if target is None or not limits.measures:
@@ -481,8 +450,8 @@ def _check_output(target: Path) -> None:
             ) from error
 
 
-def _named(only: Sequence[str]) -> list[Measuring]:
-    known = {measuring.name: measuring for measuring in MEASURINGS}
+def _named(only: Sequence[str], measurings: Sequence[Measuring[Audit]]) -> list[Measuring[Audit]]:
+    known = {measuring.name: measuring for measuring in measurings}
     if unknown := [name for name in only if name not in known]:
         raise SettingsError(f"there is no measure {unknown[0]!r}", expected=f"one of {', '.join(known)}")
     return [measuring for name, measuring in known.items() if not only or name in only]

@@ -54,9 +54,9 @@ from fathom.objectives import (
     ReplacedTokens,
     SentenceOrder,
     generator_config,
-    topic_baseline,
 )
 from fathom.objectives.held_out import TokenCounts, measure
+from fathom.objectives.topic_baseline import topic_baseline
 from fathom.pipeline.base_model_page import REPORT, base_model_page, repeats_in_words, shared_in_words
 from fathom.pipeline.run import (
     Texts,

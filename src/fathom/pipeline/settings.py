@@ -73,6 +73,8 @@ class ArchitectureSettings(_Closed):
     causal: bool = Field(default=False, description="nothing to the right is seen: a model that writes")
     pattern: str = Field(default="g", description="of the blocks: g sees everything, l what is near")
     window: int | None = Field(default=None, description="tokens that an l sees to either side")
+    global_tokens: int = Field(default=0, description="first tokens of a text that see and are seen everywhere, in an l, too")
+    random_blocks: int = Field(default=0, description="blocks of 64 tokens anywhere in the text that 64 tokens see in an l")
     activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
     gated: bool = Field(default=False, description="a feed-forward part of three maps instead of two")
     norm: Literal["layer", "rms"] = "layer"

@@ -30,6 +30,7 @@ from fathom.errors import FathomError, InterruptedRunError
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.model import Transformer
 from fathom.objectives import Objective, Remembering
+from fathom.training.allocator import kept_memory
 from fathom.training.compilation import compile_blocks
 from fathom.training.distributed import Ranks, clip_gradient, not_yet_added_up, replicated, sharded_copy, whole
 from fathom.training.optimizer import make_optimizer
@@ -189,7 +190,8 @@ def train(
             processes=ranks.world,
         )
 
-    with machine_errors(folder), metrics, ranks.ending_if_one_is_lost(rescued), stop_requests() as stop_asked:
+    memory = kept_memory() if device.type == "cpu" else nullcontext()
+    with machine_errors(folder), metrics, ranks.ending_if_one_is_lost(rescued), stop_requests() as stop_asked, memory:
         updates = _updates(plans, data, state.step, ranks)
         while True:
             if evaluate is not None and state.step in evaluation_steps and state.evaluated_at < state.step:

@@ -18,6 +18,8 @@ from fathom.families import FAMILIES
 from fathom.folders import sha256_of_file
 from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits.classifier import Classifier, Lengths, States
+from fathom.limits.doors.causal import FolderCausal
+from fathom.limits.writing.model import CausalModel
 from fathom.model import SequenceClassifier
 
 
@@ -112,11 +114,11 @@ class _WithWhatTheHeadReads(nn.Module):
         return torch.cat([logits.float(), seen[0].float()], dim=1)
 
 
-def open_folder(spec: str, *, device: str | None) -> Classifier:
+def open_folder(spec: str, *, device: str | None) -> Classifier | CausalModel:
     """A folder, a known name or hf:owner/name; what fathom has no architecture for goes through transformers.
 
     Raises:
-        ModelFolderError, SettingsError: nothing usable there, or no classifier.
+        ModelFolderError, SettingsError: nothing usable there, or neither a classifier nor a causal model.
         MissingExtraError: an architecture that only transformers has, and it is not installed.
     """
     path = resolve_model(spec)
@@ -124,7 +126,18 @@ def open_folder(spec: str, *, device: str | None) -> Classifier:
         from fathom.limits.doors.transformers import TransformersClassifier
 
         return TransformersClassifier(path, device=device)
-    return FolderClassifier(Predictor.load(spec, device=device), folder=path)
+    return of_predictor(Predictor.load(spec, device=device), folder=path)
+
+
+def of_predictor(predictor: Predictor, *, folder: Path | None = None) -> Classifier | CausalModel:
+    """A classifier or a causal model, by its task.
+
+    Raises:
+        SettingsError: a model for another task.
+    """
+    if predictor.about.task == "causal":
+        return FolderCausal(predictor, path=folder)
+    return FolderClassifier(predictor, folder=folder)
 
 
 def _is_foreign(path: Path) -> bool:

@@ -5,17 +5,21 @@
 
 Its answer is the output of floating-point numbers of shape (n, K). The protocol has no place for labels; where the metadata's
 `parameters` hold a list called `labels`, it is taken, otherwise the user names them.
+
+`call_json` serves every door that speaks HTTP.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import IO, Any
 
@@ -104,33 +108,58 @@ class OpenInferenceClassifier(Classifier):
             raise PredictorError(f"{self.name} sent data that do not fit their shape: {error}") from error
 
     def _call(self, url: str, body: bytes | None) -> dict[str, Any]:
-        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
-        if token := os.environ.get(TOKEN):
-            headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(url, data=body, headers=headers)
-        try:
-            with _OPENER.open(request, timeout=self._timeout) as answer:
-                raw = answer.read(LARGEST_ANSWER + 1)
-        except urllib.error.HTTPError as error:
-            reason = f"status {error.code} {error.reason}: {error.read(300).decode('utf-8', 'replace')}"
-            if error.code in PASSING:
-                raise TryAgainError(reason, wait=_seconds(error.headers)) from error
-            raise PredictorError(
-                f"{url} refused: {reason}",
-                expected="an endpoint of the Open Inference Protocol v2",
-                do=f"check the URL{' and ' + TOKEN if error.code in (401, 403) else ''}",
-            ) from error
-        except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
-            raise TryAgainError(f"{type(error).__name__}: {error}") from error
-        if len(raw) > LARGEST_ANSWER:
-            raise PredictorError(f"{url} answered with more than {LARGEST_ANSWER:,} bytes")
-        try:
-            said = json.loads(raw)
-        except ValueError as error:
-            raise PredictorError(f"{url} answered with what is no JSON: {raw[:80]!r}", expected="a JSON object") from error
-        if not isinstance(said, dict):
-            raise PredictorError(f"{url} answered with a JSON {type(said).__name__}", expected="a JSON object")
-        return said
+        return call_json(url, body, timeout=self._timeout, expected="an endpoint of the Open Inference Protocol v2")
+
+
+class RefusedError(PredictorError):
+    """An endpoint that answers with an error which another try would not change."""
+
+    def __init__(self, status: int, said: str, given: str, *, expected: str, do: str) -> None:
+        super().__init__(given, expected=expected, do=do)
+        self.status, self.said = status, said
+
+
+def call_json(url: str, body: bytes | None, *, timeout: float, expected: str) -> dict[str, Any]:
+    """What an endpoint says: a JSON object. The token goes along where the environment holds one; redirects are refused.
+
+    Args:
+        url: asked as it stands.
+        body: JSON to post; None: GET.
+        timeout: seconds.
+        expected: what should be there, for an error.
+
+    Raises:
+        TryAgainError: a timeout, a connection that broke or was refused, a server that is busy or failed.
+        RefusedError: any other status than success.
+        PredictorError: an answer that is too large, or no JSON object.
+    """
+    headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+    token = os.environ.get(TOKEN)
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data=body, headers=headers)
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            raw = answer.read(LARGEST_ANSWER + 1)
+    except urllib.error.HTTPError as error:
+        said = _body(error)
+        said = said.replace(token, "…") if token else said  # some servers repeat a key that they refuse
+        reason = f"status {error.code} {error.reason}: {said[:300]}"
+        if error.code in PASSING:
+            raise TryAgainError(reason, wait=_seconds(error.headers)) from error
+        do = f"check the URL{' and ' + TOKEN if error.code in (401, 403) else ''}"
+        raise RefusedError(error.code, said, f"{url} refused: {reason}", expected=expected, do=do) from error
+    except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
+        raise TryAgainError(f"{type(error).__name__}: {error}") from error
+    if len(raw) > LARGEST_ANSWER:
+        raise PredictorError(f"{url} answered with more than {LARGEST_ANSWER:,} bytes")
+    try:
+        found = json.loads(raw)
+    except ValueError as error:
+        raise PredictorError(f"{url} answered with what is no JSON: {raw[:80]!r}", expected="a JSON object") from error
+    if not isinstance(found, dict):
+        raise PredictorError(f"{url} answered with a JSON {type(found).__name__}", expected="a JSON object")
+    return found
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -151,7 +180,20 @@ def _tensors(said: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
+def _body(error: urllib.error.HTTPError) -> str:
+    """The beginning of what it says."""
+    try:
+        return error.read(2000).decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        return ""
+
+
 def _seconds(headers: Message) -> float | None:
-    """Retry-After, where it is a number of seconds."""
-    said = headers.get("Retry-After", "")
-    return float(said) if said.isdigit() else None
+    """Retry-After: seconds, or a date."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isdigit():
+        return float(said)
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
+        return None
