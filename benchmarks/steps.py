@@ -82,7 +82,11 @@ def kept(path: Path, asked: Mapping[str, Any], make: Callable[[], Any]) -> Any:
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """A finished benchmark, with the code and the machine that it was measured with."""
-    about = {"command": " ".join(["python", *sys.argv]), "version": fathom.__version__, "commit": source_commit()}
+    about = {
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "version": fathom.__version__,
+        "commit": source_commit(),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomically(path, to_json({**record, "measured_by": about, "measured_on": machine()}))
     say(f"written: {path}")

@@ -106,7 +106,7 @@ def test_house_dependencies_are_what_is_imported() -> None:
     declared = project()
     assert isinstance(extras := declared["optional-dependencies"], dict)
     assert isinstance(required := declared["dependencies"], list)
-    users = {extra: names(packages) for extra, packages in extras.items() if extra not in ("test",)}
+    users = {extra: names(packages) for extra, packages in extras.items() if extra not in ("test", "bench")}
     imported = {DISTRIBUTIONS.get(name, name) for name in third_party(MODULES)}
     # torch's own TensorBoard writer imports the package tensorboard
     assert imported | users["tensorboard"] == names(required) | set().union(*users.values())
@@ -161,5 +161,5 @@ def test_house_make_help_lists_targets_and_verbs() -> None:
     from fathom.cli.main import VERBS
 
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    for name in ("quickstart", "test", "slow", "torture", "lint", "format", *VERBS):
+    for name in ("quickstart", "test", "slow", "torture", "bench", "lint", "format", *VERBS):
         assert re.search(rf"^  {name} +\S", shown, re.MULTILINE), name
