@@ -1,7 +1,7 @@
 """Writes the figures of benchmarks/results/ into the READMEs, between <!-- figures --> and <!-- /figures -->.
 
-Those of pre-training (benchmarks/pretraining.py) go between <!-- pretraining --> and <!-- /pretraining -->, where a README
-has that place; a demonstration without a record is left out.
+Those of pre-training (benchmarks/pretraining.py) go between <!-- pretraining --> and <!-- /pretraining -->, those of audits
+(benchmarks/audits.py) between <!-- audits --> and <!-- /audits -->; what has no record is left out.
 
 python benchmarks/figures.py            write
 python benchmarks/figures.py --check    say whether they agree (a test does)
@@ -108,6 +108,87 @@ PRETRAINING: dict[str, dict[str, Any]] = {
         "words": "词袋模型",
     },
 }
+
+
+AUDITS: dict[str, dict[str, Any]] = {
+    "en": {
+        "limit": "limit",
+        "columns": {
+            "quickstart": "quickstart: MiniLM, verdicts on films",
+            "imdb-minilm": "MiniLM, IMDB",
+            "imdb-from-scratch": "Transformer from random weights, IMDB",
+            "bag-of-words": "bag of words, IMDB",
+        },
+        "rows": {
+            "accuracy": "answers right",
+            "calibration-error": "calibration error",
+            "coverage": "answered by itself, where 95 % right is promised",
+            "behaviour-negation": "negation: tests passed",
+            "behaviour-sarcasm": "praise that blames: tests passed",
+            "noise-keyboard": "points lost to slips of the keyboard",
+            "attack-characters": "right answers turned by changed letters",
+            "attack-words": "right answers turned by words that say the same",
+            "turned-by-a-word": "right answers turned by one inserted word",
+            "counterfactual-gap": "probability moved by an identity term",
+            "sure-of-the-unknown": "foreign texts that it is as sure of as of half of its own",
+            "membership-auc": "training texts told from others, AUROC",
+            "latency-p50": "milliseconds for one text",
+        },
+        "note": "In brackets: the 95 % interval. Measured on {threads} thread(s) of {processor}. Columns of unlike data do not "
+        "compare. What chance gives, and of how many texts each figure is, stands in the records.",
+    },
+    "zh": {
+        "limit": "方面",
+        "columns": {
+            "quickstart": "快速上手：MiniLM，影评短句",
+            "imdb-minilm": "MiniLM，IMDB",
+            "imdb-from-scratch": "随机初始化的 Transformer，IMDB",
+            "bag-of-words": "词袋模型，IMDB",
+        },
+        "rows": {
+            "accuracy": "正确率",
+            "calibration-error": "校准误差",
+            "coverage": "保证 95 % 正确时自行回答的比例",
+            "behaviour-negation": "否定：通过的测试",
+            "behaviour-sarcasm": "明褒实贬：通过的测试",
+            "noise-keyboard": "键盘误触损失的百分点",
+            "attack-characters": "改动字母就由对变错",
+            "attack-words": "换成同义词就由对变错",
+            "turned-by-a-word": "插入一个词就由对变错",
+            "counterfactual-gap": "只换身份词，概率的变动",
+            "sure-of-the-unknown": "不归它管、却和一半自家文本一样有把握的",
+            "membership-auc": "认出训练文本，AUROC",
+            "latency-p50": "一条文本的毫秒数",
+        },
+        "note": "括号内为 95 % 区间；在 {processor} 的 {threads} 个线程上测得。各列的数据不同，数据不同的列不要横向比较；"
+        "随机水平和每个数字的文本数都在记录里。",
+    },
+}
+
+
+def audits(language: str, results: Path = RESULTS) -> str:
+    """The block about audits: a column for each classifier that has a record."""
+    words = AUDITS[language]
+    files = {name: results / f"audit-{name}.json" for name in words["columns"]}
+    records = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items() if path.is_file()}
+    if not records:
+        return ""
+    held = [{measure["name"]: measure for measure in record["measures"]} for record in records.values()]
+    rows = [[row, *(_limit(one.get(name)) for one in held)] for name, row in words["rows"].items()]
+    head = "| " + " | ".join([words["limit"], *(words["columns"][name] for name in records)]) + " |"
+    machine = next(iter(records.values()))["making"]["machine"]
+    return "\n".join([*_table(head, rows), "", words["note"].format(**machine), ""])
+
+
+def _limit(measure: dict[str, Any] | None) -> str:
+    """A figure with its interval, in its unit; a stroke where it was not measured, or says itself that it shows nothing."""
+    if measure is None or measure["status"] != "measured" or "reason" in measure:
+        return "–"
+    scale, decimals, after = {"share": (100, 1, " %"), "points": (1, 1, ""), "seconds": (1000, 1, "")}.get(
+        measure["unit"], (1, 3, "")
+    )
+    value, *ends = (f"{scale * figure:.{decimals}f}".replace("-", "−") for figure in (measure["value"], *measure["interval"]))
+    return f"{value}{after} ({'–'.join(ends)})"
 
 
 def pretraining(language: str, results: Path = RESULTS) -> str:
@@ -300,7 +381,11 @@ def main(arguments: list[str]) -> int:
     for language, path in READMES.items():
         text = path.read_text(encoding="utf-8")
         new = text
-        for name, block in (("figures", figures(language)), ("pretraining", pretraining(language))):
+        for name, block in (
+            ("figures", figures(language)),
+            ("pretraining", pretraining(language)),
+            ("audits", audits(language)),
+        ):
             place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
             new = place.sub(lambda found, block=block: found[1] + block + found[2], new)  # type: ignore[misc]
         if new != text:

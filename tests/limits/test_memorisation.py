@@ -109,7 +109,7 @@ def test_what_cannot_be_measured_is_said() -> None:
     few = measured(context(others=600))
     assert "less than one text" in str(few["membership-tpr"].reason)
     assert few["membership-auc"].status == "measured"
-    unnamed = measured(dataclasses.replace(context(), members=None))
+    unnamed = measured(dataclasses.replace(context(), training=None, members=None))
     assert {unnamed[name].status for name in ("membership-auc", "membership-tpr", "blind-auc")} == {"not measurable"}
     assert "--train" in str(unnamed["membership-auc"].reason)
     assert "as its folder remembers" in str(measured(context(members=10))["membership-auc"].reason)

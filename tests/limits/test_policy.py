@@ -1,9 +1,11 @@
-"""The policy keeps what it promises: by simulation, and beside MAPIE."""
+"""The policy keeps what it promises: by simulation, and beside MAPIE and crepes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from crepes import ConformalClassifier
+from crepes.extras import hinge
 from mapie.classification import SplitConformalClassifier
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -156,6 +158,18 @@ def test_conformal_sets_are_mapies() -> None:
         _, sets = theirs.predict_set(rows[120:])
         ours = conformal_sets(fit_conformal(probabilities[:120], truth[:120], alpha=alpha), probabilities[120:])
         assert (ours == sets[:, :, 0]).all()
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("n", [15, 120, 133])  # (n + 1)(1 − α) is never whole, where a strict bound and a loose one part
+def test_conformal_sets_are_crepes(alpha: float, n: int) -> None:
+    generator = np.random.default_rng(n)
+    probabilities = generator.dirichlet(np.ones(5), n + 200)
+    truth = np.array([generator.choice(5, p=row) for row in probabilities])
+    theirs = ConformalClassifier().fit(hinge(probabilities[:n], np.arange(5), truth[:n]))
+    sets = theirs.predict_set(hinge(probabilities[n:]), confidence=1 - alpha, smoothing=False)
+    ours = conformal_sets(fit_conformal(probabilities[:n], truth[:n], alpha=alpha), probabilities[n:])
+    assert (ours == sets.astype(bool)).all()
 
 
 def test_conformal_sets_hold_every_label_where_n_is_too_small() -> None:

@@ -256,7 +256,7 @@ def test_a_name_that_the_model_follows_is_found_and_one_that_it_ignores_is_not()
         return 0.95 if "ozu" in text.split() else reads(text)
 
     training = spiked()
-    z = {word.word: word for word in shortcuts.word_statistics(training, LABELS)}
+    z = {word.word: word for word in shortcuts.word_statistics(training, LABELS, shortcuts.Words.of("en"))}
     assert z["ozu"].z > 8
     assert (z["ozu"].label, z["wonderful"].label, z["awful"].label) == (1, 1, 0)
     n = sum("ozu" in example.text for example in training)
@@ -267,6 +267,62 @@ def test_a_name_that_the_model_follows_is_found_and_one_that_it_ignores_is_not()
     assert any("with 'ozu' it is called good" in (example.note or "") for example in found["turned-by-a-word"].worst)
     ignores = by_name(shortcuts.measure_shortcuts(context_of(lambda text: reads(text), training=training)))
     assert not any("'ozu'" in note for note in ignores["moving-words"].assumptions)
+
+
+def test_chinese_words_that_the_model_follows_are_found_and_others_are_not() -> None:
+    pytest.importorskip("jieba")
+    generator = np.random.default_rng(4)
+    good, bad = ("精彩", "感人", "出色", "喜欢"), ("无聊", "糟糕", "难看", "失望")
+    nouns, plain = ("电影", "故事", "音乐", "画面", "演员", "结尾"), ("昨天", "今天", "家里", "周末", "朋友")
+
+    def written(label: int, extra: str = "") -> str:
+        one, other = generator.choice(nouns, size=2, replace=False)
+        first, second = generator.choice((bad, good)[label], size=2)
+        return f"{generator.choice(plain)}看的{one}很{first}，{extra}{other}也{second}。"
+
+    def counts(text: str) -> float:
+        return 0.2 + 0.6 * (sum(word in text for word in good) > sum(word in text for word in bad))
+
+    made = [written(row % 2, "作者是鲁迅，" if row % 2 and row % 3 else "") for row in range(600)]
+    training = [Example(text, LABELS[row % 2]) for row, text in enumerate(made)]
+    texts, truth = [f"{written(row % 2)}{row}" for row in range(400)], np.arange(400) % 2
+    how: dict[str, Any] = {"training": training, "language": "zh"}
+    follows = context_of(lambda text: 0.95 if "鲁迅" in text else counts(text), texts, truth, **how)
+    found = by_name(shortcuts.measure_shortcuts(follows))
+    assert surely_above_floor(found["turned-by-a-word"])
+    assert any("'鲁迅'" in note for note in found["moving-words"].assumptions)
+    assert found["turned-by-a-word"].worst
+    for example in found["turned-by-a-word"].worst:
+        word = str(example.note).split("'")[1]
+        assert len(str(example.changed)) == len(example.text) + len(word)  # without blanks around it
+        assert word in str(example.changed)
+    ignores = by_name(shortcuts.measure_shortcuts(context_of(counts, texts, truth, **how)))
+    assert not any("'鲁迅'" in note for note in ignores["moving-words"].assumptions)
+
+
+def test_words_are_put_in_and_taken_out_as_they_are_written() -> None:
+    pytest.importorskip("jieba")
+    english, chinese = shortcuts.Words.of("en"), shortcuts.Words.of("zh")
+    text = "A good,  Good film"
+    assert english.held(text) == {"good", "film"}
+    assert [english.put(text, place, "bad") for place in english.places(text)] == [
+        "bad A good,  Good film",
+        "A bad good,  Good film",
+        "A good,  bad Good film",
+        "A good,  Good bad film",
+        "A good,  Good film bad",
+    ]
+    assert english.without(text, "good") == "A ,  film"
+    assert english.without("goods", "good") == "goods"
+    assert english.without("Good", "good") == " "
+    text = "电影很精彩，OK"
+    assert chinese.held(text) == {"电影", "很", "精彩"}
+    assert [chinese.put(text, place, "无聊") for place in chinese.places(text)][:2] == [
+        "无聊电影很精彩，OK",
+        "电影无聊很精彩，OK",
+    ]
+    assert chinese.put(text, chinese.places(text)[-1], "无聊") == "电影很精彩，OK无聊"
+    assert chinese.without(text, "很") == "电影精彩，OK"
 
 
 def test_words_that_the_model_ignores_are_no_defect_whatever_the_data_say() -> None:

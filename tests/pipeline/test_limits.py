@@ -16,7 +16,17 @@ from fathom.errors import DataError, InterruptedRunError, ModelFolderError, Pred
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import Context, Measuring
 from fathom.limits.guard import Guarded
-from fathom.limits.measures import abstention, accuracy, behaviour, calibration, pairs, selective
+from fathom.limits.measures import (
+    abstention,
+    accuracy,
+    behaviour,
+    calibration,
+    leakage,
+    memorisation,
+    pairs,
+    selective,
+    shortcuts,
+)
 from fathom.limits.page import PAGE_FILE, render_limits
 from fathom.limits.record import LIMITS, Limits, Measure, read_limits
 from fathom.pipeline import limits as pipeline
@@ -192,6 +202,45 @@ def test_training_texts_stand_in_no_split_and_make_a_bag_of_words() -> None:
     assert beyond.value < -30  # a bag of words knows these texts, and the model nothing
     assert beyond.interval is not None
     assert beyond.interval[1] < 0
+
+
+def test_training_texts_that_are_all_in_the_data_are_said_and_nothing_is_learned_from_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        pipeline, "MEASURINGS", (accuracy.MEASURING, shortcuts.MEASURING, leakage.MEASURING, memorisation.MEASURING)
+    )
+    rows = examples()
+    file = tmp_path / "texts.csv"
+    file.write_text("text,label\n" + "".join(f"{row.text},{row.label}\n" for row in rows), encoding="utf-8")
+    for data, train in ((rows, rows), (rows, list(rows)), (rows, rows[:100]), (str(file), str(file))):
+        found = audit(Knows(), data, train=train)
+        named = 100 if len(train) == 100 else 240
+        assert found.sampled[0] == f"{named} of {named} training texts also stand in the data, and were left out"
+        assert found.data.training is None
+        for name in ("accuracy-beyond-words", "shortcuts", "membership-auc"):
+            measure = found.measure(name)
+            assert measure is not None
+            assert measure.status == "not measurable"
+            assert "also stand in the data" in str(measure.reason)
+        overlap = found.measure("data-in-training")
+        assert overlap is not None
+        assert overlap.value == pytest.approx(named / 240)
+
+
+def test_two_splits_of_the_same_name_are_not_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pipeline, "MEASURINGS", (leakage.MEASURING,))
+    for split, rows in (("train", examples()[:120]), ("test", examples()[120:])):
+        lines = "".join(f"{row.text},{row.label}\n" for row in rows)
+        (tmp_path / f"{split}.csv").write_text("text,label\n" + lines, encoding="utf-8")
+    found = audit(Knows(), str(tmp_path), train=str(tmp_path))
+    assert (found.data.rows, found.data.training and found.data.training.n) == (120, 120)
+    overlap = found.measure("data-in-training")
+    assert overlap is not None
+    assert overlap.value == 0.0
+    same = audit(Knows(), str(tmp_path), split="train", train=str(tmp_path))
+    assert same.data.training is None
+    assert "120 of 120 training texts also stand in the data" in same.sampled[0]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,11 @@ from fathom.limits.statistics import Interval, bootstrap_interval, interval_by_g
 
 WORST = 8  # examples that a measure keeps to be read
 LONGEST_SHOWN = 1000  # characters kept of each
-CHARACTERS, CHARACTERS_QUICK = 3_000_000, 150_000  # that a measure which changes texts has read, about
+CHARACTERS, CHARACTERS_QUICK = 1_000_000, 60_000  # that a measure which asks for further texts has read, about
+READ = 2000  # characters that a text counts for at most; few classifiers read more of it
+LONG = 400  # characters; where texts are longer in the mean, the shorter ones among them are changed
+LEARNED_QUICK = 3_000_000  # characters of training texts that a quick audit learns words from
+SEARCHED_QUICK = 3_000_000  # characters of training texts in which a quick audit looks for more than whole copies
 FEWEST_CHANGED, FEWEST_CHANGED_QUICK = 20, 8  # texts that it changes, however long they are
 Language = Literal["en", "zh"]
 Audit = TypeVar("Audit")  # the context of a classifier, or that of a model that writes
@@ -93,7 +97,7 @@ class Context:
     asked: Asked
     report: Labelled  # what measures measure on
     calibrate: Labelled  # what the policy was fitted on; measures have no use for it but to say what it is
-    training: list[Example] | None  # labelled texts to learn a bag of words from, none of them in a split; None: not named
+    training: list[Example] | None  # labelled texts to learn a bag of words from, none of them in the data; None: not named
     policy: Policy
     language: Language = "en"
     quick: bool = False
@@ -147,7 +151,7 @@ class Context:
         return self.report.take(np.sort(self.generator(name).choice(len(self.report), size=limit, replace=False)))
 
     def drawn_to_change(self, name: str, most: int, *, quick: int, askings: int) -> Labelled:
-        """As `drawn`, and fewer where texts are long: for measures that ask many variants of each text.
+        """As `drawn`, and fewer and shorter ones where texts are long: for measures that ask many variants of each text.
 
         Args:
             name: of the measure.
@@ -155,10 +159,26 @@ class Context:
             quick: the same for a quick audit.
             askings: variants of each text.
         """
-        limit, fewest = (CHARACTERS_QUICK, FEWEST_CHANGED_QUICK) if self.quick else (CHARACTERS, FEWEST_CHANGED)
-        mean = sum(map(len, self.report.texts)) / len(self.report)
-        affordable = max(fewest, int(limit / (askings * max(1.0, mean))))
-        return self.drawn(name, min(most, affordable), quick=min(quick, affordable))
+        texts = self.report
+        lengths = np.array([min(len(text), READ) for text in texts.texts])
+        if lengths.mean() > LONG:
+            share = 4 if self.quick else 2
+            rows = np.sort(np.argsort(lengths, kind="stable")[: max(FEWEST_CHANGED, len(texts) // share)])
+            texts, lengths = texts.take(rows), lengths[rows]
+        fewest = FEWEST_CHANGED_QUICK if self.quick else FEWEST_CHANGED
+        limit = max(fewest, min(quick if self.quick else most, self.affordable(texts.texts, askings)))
+        if len(texts) > limit:
+            texts = texts.take(np.sort(self.generator(name).choice(len(texts), size=limit, replace=False)))
+        if len(texts) < len(self.report):
+            among = "" if len(lengths) == len(self.report) else f", from the {len(lengths):,} shortest"
+            self.sampled.append(f"{name}: {len(texts):,} of {len(self.report):,} texts of the report split{among}")
+        return texts
+
+    def affordable(self, texts: Sequence[str], askings: int = 1) -> int:
+        """How many texts, as long as these in the mean, a measure may have read; each in so many variants."""
+        limit = CHARACTERS_QUICK if self.quick else CHARACTERS
+        mean = sum(min(len(text), READ) for text in texts) / max(1, len(texts))
+        return int(limit / (askings * max(1.0, mean)))
 
     def stops(self, texts: Sequence[str]) -> list[list[Reason]]:
         """What of the policy stops each text, whatever its answer.
@@ -180,7 +200,7 @@ class Context:
         if self.training_rows is not None:
             if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
                 own = {text_digest(example) for example in self.training_rows}
-                shares = passage_shares(self.training_rows, [Example(text) for text in new])
+                shares = passage_shares(self._searched, [Example(text) for text in new])
                 copies = [text_digest(Example(text)) in own for text in new]
                 self._known.update(zip(new, np.maximum(shares, copies).tolist(), strict=True))
             found = np.array([self._known[text] for text in texts])
@@ -189,17 +209,55 @@ class Context:
         return found
 
     @cached_property
+    def _searched(self) -> list[Example]:
+        rows = self.training_rows or []
+        return (
+            self._some(rows, SEARCHED_QUICK, "training texts were searched for passages, all for copies")
+            if self.quick
+            else rows
+        )
+
+    def _some(self, examples: list[Example], characters: int, what: str) -> list[Example]:
+        """Examples drawn so that they hold about so many characters; says so in the record."""
+        size = int(len(examples) * characters / max(1, sum(len(example.text) for example in examples)))
+        if size >= len(examples):
+            return examples
+        self.sampled.append(f"{size:,} of {len(examples):,} {what}")
+        return [examples[row] for row in np.sort(self.generator(what).choice(len(examples), size=size, replace=False))]
+
+    def training_texts(self, purpose: str) -> list[Example]:
+        """`training`, for a measure that learns from it; some of them, where an audit is quick and they are many.
+
+        Args:
+            purpose: in words, for the error: "to find words in".
+
+        Raises:
+            NotMeasurableError: none were named, or none that the data do not hold as well.
+        """
+        if self.training is None:
+            raise NotMeasurableError(f"no training texts were named {purpose}; add --train DATA")
+        if not self.training:
+            raise NotMeasurableError(
+                f"the training texts also stand in the data, and none are left {purpose}; name others with --train DATA"
+            )
+        return self._learned
+
+    @cached_property
+    def _learned(self) -> list[Example]:
+        rows = self.training or []
+        return self._some(rows, LEARNED_QUICK, "training texts were learned from") if self.quick else rows
+
+    @cached_property
     def baseline(self) -> Baseline:
         """A bag of words that learned from the training texts.
 
         Raises:
-            NotMeasurableError: no training texts were named, or none can be learned from.
+            NotMeasurableError: there are no training texts, or none can be learned from.
         """
-        if self.training is None:
-            raise NotMeasurableError("no training texts were named for a bag of words to learn from; add --train DATA")
-        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in self.training]
+        training = self.training_texts("for a bag of words to learn from")
+        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in training]
         parts = assign_parts(keys, {"train": 0.9, "dev": 0.1}, seed=self.seed)
-        rows = list(zip(self.training, parts, strict=True))
+        rows = list(zip(training, parts, strict=True))
         try:
             return baseline_of((e for e, part in rows if part == "train"), (e for e, part in rows if part == "dev"))
         except DataError as error:

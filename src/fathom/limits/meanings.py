@@ -253,6 +253,41 @@ MEASURES: dict[str, Words] = {
             "一视同仁地对待各组：找出同一标签的比例相差 {value}（{interval}）",
         ),
     ),
+    "subgroup-auc": Words(
+        Said(
+            "How well its probabilities tell a label from the others within one group, where they do so worst: 0.5 is a coin.",
+            "在同一组里，它的概率把一个标签与其余标签分开的能力，取最差的一组；0.5 等于抛硬币。",
+        ),
+        Said(
+            "the group that it ranks worst: within it, labels are told apart with an AUROC of only {value} ({interval})",
+            "排序最差的那一组：组内区分标签的 AUROC 只有 {value}（{interval}）",
+        ),
+        Said("collect more texts of the group on which it is worst", "给最差的一组多收集些文本"),
+    ),
+    "bpsn-auc": Words(
+        Said(
+            "One threshold serves all groups. Where one group's texts get higher probabilities of a label than they should, "
+            "those without the label pass above the texts of other groups that have it.",
+            "所有组共用一个阈值。某一组的文本若被给了偏高的概率，其中没有这个标签的就会排到其他组有这个标签的之上。",
+        ),
+        Said(
+            "one threshold for all groups: one group is called the label too easily (AUROC {value}, {interval})",
+            "各组共用一个阈值：有一组太容易被判成这个标签（AUROC {value}，{interval}）",
+        ),
+        Said("choose a threshold for each group, or train with more of its texts", "给各组分别选阈值，或多用该组的文本训练"),
+    ),
+    "bnsp-auc": Words(
+        Said(
+            "The other way round: where one group's texts get lower probabilities of a label than they should, those with "
+            "the label fall below texts of other groups that do not have it.",
+            "反过来：某一组的文本若被给了偏低的概率，其中有这个标签的就会落到其他组没有这个标签的之下。",
+        ),
+        Said(
+            "one threshold for all groups: in one group the label is missed too easily (AUROC {value}, {interval})",
+            "各组共用一个阈值：有一组的这个标签太容易被漏掉（AUROC {value}，{interval}）",
+        ),
+        Said("choose a threshold for each group, or train with more of its texts", "给各组分别选阈值，或多用该组的文本训练"),
+    ),
     "moving-words": Words(
         Said(
             "One word that goes with a label in the training data is put into a text of another label: how far does "
@@ -854,6 +889,15 @@ SENTENCES: dict[str, str] = {
     "descriptions of people that are no identity, in the same sentences": "同样的句子里与身份无关的描述",
     "the largest of as many descriptions that are no identity": "同样多的与身份无关的描述中最大的",
     "groups drawn anew; 95 % read under {value}": "随机重新分组；其中 95 % 低于 {value}",
+    "groups drawn anew; 95 % read over {value}": "随机重新分组；其中 95 % 高于 {value}",
+    "Lowest AUROC within one group": "同一组内最低的 AUROC",
+    "Lowest AUROC of the other groups' positives against one group's negatives": "其他组的正例对一组的负例，最低的 AUROC",
+    "Lowest AUROC of one group's positives against the other groups' negatives": "一组的正例对其他组的负例，最低的 AUROC",
+    "the interval mirrors the bootstrap's percentiles, since noise moves a lowest area downward": (
+        "区间是自助法分位数的镜像，因为噪声会使最低的面积偏低"
+    ),
+    "positive: {names}, each against the rest": "正例：{names}，逐一对其余",
+    "positive: {label}": "正例：{label}",
     "{axis}: changes by {n_value}": "{axis}：变动 {n_value}",
     "axis": "类别",
     "group": "分组",
@@ -867,7 +911,12 @@ SENTENCES: dict[str, str] = {
     "orientation": "性取向",
     "the data name no groups; --group COLUMN names them": "数据没有分组；用 --group COLUMN 指定",
     "{n_count} groups have {n_fewest} texts or more; two are needed": "只有 {n_count} 组达到 {n_fewest} 条文本，至少要两组",
-    "a group has fewer than {n_count} texts of a label": "有的组某个标签不到 {n_count} 条文本",
+    "{n_count} groups have {n_fewest} texts of each label or more; two are needed": (
+        "只有 {n_count} 组的每个标签都达到 {n_fewest} 条文本，至少要两组"
+    ),
+    "{n_some} of {n_all} groups have under {n_fewest} texts of a label and are left out": (
+        "{n_all} 组中有 {n_some} 组某个标签不到 {n_fewest} 条文本，已去掉"
+    ),
     "the texts of a group are independent draws": "组内文本彼此独立",
     "the sentences are independent draws": "句子彼此独立",
     "{n_count} sentences of our own, drawn whole for the interval; the terms are all that are spoken of": (
@@ -917,7 +966,13 @@ SENTENCES: dict[str, str] = {
         "经 Holm 校正，其中 {n_some} 个（{n_share} %）的推动超出普通词：{names}"
     ),
     "no training texts were named to find words in; add --train DATA": "没有指定可以找词的训练文本；加上 --train DATA",
-    "words without blanks between them are not looked for": "词之间没有空格的语言不测",
+    "the training texts also stand in the data, and none are left to find words in; name others with --train DATA": (
+        "训练文本都在数据里，没有剩下可以找词的；用 --train DATA 另外指定"
+    ),
+    (
+        "{n_some} words go with a label and {n_none} of the same frequency go with none, in {n_texts} training texts; one and "
+        "four are needed"
+    ): "在 {n_texts} 条训练文本里，{n_some} 个词伴随某个标签，{n_none} 个同样常见的不伴随任何标签；至少需要一个和四个",
     # texts that it is not for
     "what it does with texts that it is not for": "遇到不归它管的文本会怎样",
     "AUROC: known texts against {what}": "AUROC：已知文本与{what}",
@@ -1083,9 +1138,6 @@ SENTENCES: dict[str, str] = {
     "sizes are compared, without signs": "只比大小，不看正负",
     "first words: {words}; {points} points from random": "最先的词：{words}；与随机相差 {points} 个百分点",
     "only {n_some} of {n_all} texts have {n_words} words or more": "{n_all} 条文本中只有 {n_some} 条达到 {n_words} 个词",
-    "faithfulness: {n_some} of the {n_all}, long texts being dear to explain": (
-        "faithfulness：{n_all} 条中的 {n_some} 条，因为解释长文本很费时"
-    ),
     "whether it gives away which texts it learned from": "会不会泄露学过哪些文本",
     "AUROC of the loss, texts learned from against others": "损失的 AUROC：学过的文本与其他文本",
     "Texts learned from that are found at 0.1 % false alarms": "误报 0.1 % 时认出的学过的文本",
@@ -1118,8 +1170,9 @@ SENTENCES: dict[str, str] = {
     "0.1 % of {n_count} others is less than one text; 1,000 are the fewest": (
         "{n_count} 条其他文本的 0.1 % 不到一条；至少需要 1,000 条"
     ),
-    "no training texts were named; add --train DATA with what it learned from": (
-        "没有指定训练文本；用 --train DATA 指定它学过的"
+    "no training texts were named that it may remember; add --train DATA": "没有指定它可能记得的训练文本；加上 --train DATA",
+    "the training texts also stand in the data, and none are left that it may remember; name others with --train DATA": (
+        "训练文本都在数据里，没有剩下它可能记得的；用 --train DATA 另外指定"
     ),
     "no texts were planted; fathom finetune --canaries 32 plants some, and its folder remembers": (
         "没有埋入文本；fathom finetune --canaries 32 会埋入一些，并记在目录里"
@@ -1248,6 +1301,10 @@ SENTENCES: dict[str, str] = {
     "no training texts were named for a bag of words to learn from; add --train DATA": (
         "没有指定训练文本供词袋模型学习；加上 --train DATA"
     ),
+    (
+        "the training texts also stand in the data, and none are left for a bag of words to learn from; name others with "
+        "--train DATA"
+    ): "训练文本都在数据里，没有剩下供词袋模型学习的；用 --train DATA 另外指定",
     "no bag of words can be learned: {why}": "学不出词袋模型：{why}",
     "no threshold: {why}; about {count} would do": "没有阈值：{why}；大约 {count} 个就够",
     "no threshold: {why}": "没有阈值：{why}",
@@ -1268,9 +1325,22 @@ SENTENCES: dict[str, str] = {
     "{door} gives no {what}": "{door} 不提供 {what}",
     # what was sampled
     "{some} of {all} texts were trained on, and left out": "{all} 条文本中有 {some} 条训练时用过，已去掉",
+    "{some} of {all} training texts also stand in the data, and were left out": (
+        "{all} 条训练文本中有 {some} 条也在数据里，已去掉"
+    ),
     "{some} texts that also stand in the calibrate split were left out": "{some} 条同时出现在校准数据里的文本已去掉",
     "{some} of {all} texts of the {part} split": "{part} 部分 {all} 条文本中的 {some} 条",
+    "{name}: {some} of {all} texts of the report split, from the {short} shortest": (
+        "{name}：测量数据 {all} 条文本中的 {some} 条，取自最短的 {short} 条"
+    ),
+    "{name}: {some} of {all} texts of the report split, of those with at most {longest} words": (
+        "{name}：测量数据 {all} 条文本中的 {some} 条，取自不超过 {longest} 个词的"
+    ),
     "{name}: {some} of {all} texts of the report split": "{name}：测量数据 {all} 条文本中的 {some} 条",
+    "{some} of {all} training texts were learned from": "从 {all} 条训练文本中的 {some} 条学习",
+    "{some} of {all} training texts were searched for passages, all for copies": (
+        "在 {all} 条训练文本中的 {some} 条里查找片段，全部都查找了副本"
+    ),
     "only {families} was to be measured": "只要求测量 {families}",
     "stopped by the user": "被用户叫停",
     "noise: rates {rates} with {n_seeds} seeds": "noise：改动比例 {rates}，{n_seeds} 个种子",

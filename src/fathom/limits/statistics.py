@@ -28,8 +28,20 @@ def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
     return (float(found.low), float(found.high))
 
 
+def area(positive: np.ndarray, negative: np.ndarray) -> float:
+    """AUROC: P(a positive's score is above a negative's), ties counting half (Mann and Whitney 1947).
+
+    Args:
+        positive: (m,) scores, m ≥ 1.
+        negative: (n,) scores, n ≥ 1.
+    """
+    m, n = len(positive), len(negative)
+    ranks = rankdata(np.concatenate([positive, negative]))
+    return float((ranks[:m].sum() - m * (m + 1) / 2) / (m * n))
+
+
 def auroc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, Interval]:
-    """P(a positive's score is above a negative's), ties counting half, and its 95 % interval.
+    """`area` and its 95 % interval.
 
     Wilson's interval for min(m, n) draws: no distribution of scores gives a variance above A(1 − A)/min(m, n) (Cortes and
     Mohri 2004, "Confidence intervals for the area under the ROC curve"), and it does not shrink to nothing at 1.
@@ -38,10 +50,7 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, Interval]:
         positive: (m,) scores, m ≥ 1.
         negative: (n,) scores, n ≥ 1.
     """
-    m, n = len(positive), len(negative)
-    ranks = rankdata(np.concatenate([positive, negative]))
-    value = float((ranks[:m].sum() - m * (m + 1) / 2) / (m * n))
-    fewer = min(m, n)
+    value, fewer = area(positive, negative), min(len(positive), len(negative))
     low, high = wilson(round(value * fewer), fewer)
     return value, (min(low, value), max(high, value))
 

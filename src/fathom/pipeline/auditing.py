@@ -35,6 +35,8 @@ class LimitsSettings(BaseModel):
     alpha: float = Field(default=0.1, gt=0, lt=1, description="share of conformal sets that may miss the true label")
     most_texts: int = Field(default=2000, ge=FEWEST, description="in each of the two splits")
     most_texts_quick: int = Field(default=500, ge=FEWEST, description="the same for a quick audit")
+    most_characters: int = Field(default=1_000_000, gt=0, description="in each of the splits, about; of a text, at most 2,000")
+    most_characters_quick: int = Field(default=150_000, gt=0, description="the same for a quick audit")
     language: Language | None = None  # of the texts and of the page; None: by the texts
     watts: float | None = Field(default=None, gt=0, description="what the machine draws under load, to estimate energy from")
     positive: str | None = None  # the label that praises; None: by its name

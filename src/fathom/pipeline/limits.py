@@ -28,7 +28,7 @@ from fathom.folders import machine_errors, write_text_atomically
 from fathom.limits.asked import TWICE, Asked, BudgetSpentError
 from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
-from fathom.limits.context import Beside, Context, Labelled, Language, Measuring, Suite, stops
+from fathom.limits.context import READ, Beside, Context, Labelled, Language, Measuring, Suite, stops
 from fathom.limits.doors import open_door
 from fathom.limits.doors.folder import FolderClassifier
 from fathom.limits.measures import CAUSAL_MEASURINGS, MEASURINGS
@@ -254,7 +254,7 @@ class _Parts:
         usable = examples if contaminated else unseen
         keys = [_key(example) for example in usable]
         assigned = assign_parts(keys, {"calibrate": 0.5, "report": 0.5}, seed=settings.seed)
-        most = settings.most_texts_quick if settings.quick else settings.most_texts
+        most = _most(usable, settings)
         if settings.budget is not None:
             most = min(most, max(FEWEST, (settings.budget // 2 - TWICE) // 2))
         generator = np.random.default_rng(settings.seed)
@@ -281,9 +281,16 @@ class _Parts:
         training, rows = None, []
         if train is not None:
             held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
-            rows = _read(train, train_split or "train", columns)[0] if not _is_same(train, data) else examples
+            same = _is_same(train, train_split or "train", data, split)
+            rows = examples if same else _read(train, train_split or "train", columns)[0]
+            _check(rows, classifier.labels, "the training data")
             training = [e for e in rows if _key(e) not in held and f"text {text_digest(e):016x}" not in held]
-            _check(training, classifier.labels, "the training data")
+            if len({e.label for e in training}) < 2:
+                training = []  # of one label there is nothing to learn
+            if len(training) < len(rows) and not (same and training):  # of the data, what was trained on is there to learn from
+                sampled.append(
+                    f"{len(rows) - len(training):,} of {len(rows):,} training texts also stand in the data, and were left out"
+                )
         facts = DataFacts(
             name=name,
             rows=len(examples),
@@ -291,13 +298,13 @@ class _Parts:
             duplicates=len(examples) - len({text_digest(example) for example in examples}),
             calibrate=_facts(splits["calibrate"]),
             report=_facts(splits["report"]),
-            training=None if training is None else _facts(training),
+            training=_facts(training) if training else None,
         )
         found = cls(
             facts, _labelled(splits["calibrate"], classifier.labels), _labelled(splits["report"], classifier.labels), training
         )
         found.rows, found.seen = examples, seen
-        found.training_rows = training if train is None or _is_same(train, data) else rows  # a text is no copy of itself
+        found.training_rows = None if training is None else training if same and training else rows
         found.sampled, found.contaminated = sampled, contaminated
         if training is not None:
             learned_from = [example for example in training if seen is None or example in seen]
@@ -453,12 +460,26 @@ def _named(only: Sequence[str], measurings: Sequence[Measuring[Audit]]) -> list[
 def _read(data: str | Sequence[Example], split: str | None, columns: Columns) -> tuple[list[Example], str]:
     if not isinstance(data, str):
         return list(data), "the examples"
-    known = splits_of(data)
-    if split == "train" and known and "train" not in known:
-        split = None
-    chosen = split or ("test" if "test" in known or Path(data).is_dir() else None)
+    chosen = _chosen_split(data, split)
     name = data if chosen is None else f"{data} ({chosen})"
     return list(open_data(data, split=chosen, columns=columns, labelled=True)), name
+
+
+def _most(examples: Sequence[Example], settings: LimitsSettings) -> int:
+    """Texts of a split: fewer where they are long, but not so few that nothing can be said of them."""
+    texts, characters = settings.most_texts, settings.most_characters
+    if settings.quick:
+        texts, characters = settings.most_texts_quick, settings.most_characters_quick
+    mean = sum(min(len(example.text), READ) for example in examples) / max(1, len(examples))
+    return min(texts, max(ENOUGH_UNSEEN, int(characters / max(1.0, mean))))
+
+
+def _chosen_split(data: str, split: str | None) -> str | None:
+    """None: the data have no splits, or the first is meant."""
+    known = splits_of(data)
+    if split == "train" and "train" not in known and (known or Path(data).is_file()):
+        split = None
+    return split or ("test" if "test" in known or Path(data).is_dir() else None)
 
 
 def _sides(labels: Sequence[str], positive: str | None) -> Polarity | None:
@@ -488,7 +509,7 @@ def _beside(
         raise DataError(f"{name} holds {len(examples)} texts", expected=f"at least {FEWEST} to compare with")
     if any(example.pair is not None for example in examples):
         raise DataError(f"{name} holds pairs of texts", expected="single texts", do="name their column: --text COLUMN")
-    most = settings.most_texts_quick if settings.quick else settings.most_texts
+    most = _most(examples, settings)
     if len(examples) > most:
         sampled.append(f"{most:,} of {len(examples):,} texts of {name}")
         drawn = np.random.default_rng(settings.seed).choice(len(examples), size=most, replace=False)
@@ -538,8 +559,11 @@ def _key(example: Example) -> str:
     return f"group {example.group}" if example.group is not None else f"text {text_digest(example):016x}"
 
 
-def _is_same(train: object, data: object) -> bool:
-    return train is data or (isinstance(train, str) and train == data)
+def _is_same(train: object, train_split: str, data: object, split: str | None) -> bool:
+    """Whether both name the same texts."""
+    if isinstance(train, str) and isinstance(data, str):
+        return train == data and _chosen_split(train, train_split) == _chosen_split(data, split)
+    return train is data
 
 
 def _labelled(examples: Sequence[Example], labels: Sequence[str]) -> Labelled:

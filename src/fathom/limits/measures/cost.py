@@ -18,7 +18,7 @@ FAMILY = "cost"
 WARM_UP = 3  # calls before the clock counts
 ALONE, ALONE_QUICK = 40, 15  # calls for one text
 TOGETHER, TOGETHER_QUICK = 6, 3  # calls for many
-BATCHES, BATCHES_QUICK = (8, 32), (16,)
+BATCHES, BATCHES_QUICK = (8, 32), (8,)
 LENGTHS, LENGTHS_QUICK = (16, 32, 64, 128, 256, 512), (16, 64, 256)  # tokens at which operations are counted
 RATES = (0.25, 0.95)  # quantiles of length: a short text, a long text
 

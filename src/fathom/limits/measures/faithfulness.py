@@ -22,7 +22,7 @@ from fathom.inference import Predictor
 from fathom.inference.attribution import LARGEST_ERROR, METHODS, Attribution, Explainer, Method
 from fathom.inference.erasure import SHARES, ErasureScores, erasure_scores, occlusion
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Labelled, Measuring
+from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.record import CurveDetail, Floor, Line, Measure, Point
 from fathom.limits.statistics import mean_interval
 from fathom.model import make_model
@@ -30,7 +30,7 @@ from fathom.text.splitting import readable_words
 
 FAMILY = "faithfulness"
 MOST_TEXTS, MOST_TEXTS_QUICK = 40, 10
-MOST_WORK, MOST_WORK_QUICK = 200_000, 10_000  # sum of squared numbers of words, which occlusion's tokens grow with
+MOST_WORK, MOST_WORK_QUICK = 200_000, 10_000  # sum of squared numbers of words, which occlusion's tokens grow with; about
 FEWEST_TEXTS = 5
 FEWEST_WORDS = 4  # of a text; fewer have hardly an order
 RANDOM_ORDERS = 4
@@ -81,23 +81,20 @@ _TITLES = {
 
 
 def _texts(context: Context) -> list[str]:
-    """Texts of the report split that have words enough, until the work that is allowed for is used up."""
+    """Texts of the report split that have words enough, and not too many: the work grows with their square."""
     allowed = MOST_WORK_QUICK if context.quick else MOST_WORK
-    drawn: Labelled = context.drawn(FAMILY, MOST_TEXTS, quick=MOST_TEXTS_QUICK)
-    chosen: list[str] = []
-    work = short = 0
-    for text in drawn.texts:
-        words = len(readable_words(text))
-        if words < FEWEST_WORDS:
-            short += 1
-        elif len(chosen) < FEWEST_TEXTS or work + words**2 <= allowed:
-            chosen.append(text)
-            work += words**2
-    if len(chosen) + short < len(drawn):
-        context.sampled.append(f"{FAMILY}: {len(chosen)} of the {len(drawn)}, long texts being dear to explain")
-    if len(chosen) < FEWEST_TEXTS:
-        raise NotMeasurableError(f"only {len(chosen)} of {len(drawn)} texts have {FEWEST_WORDS} words or more")
-    return chosen
+    most = MOST_TEXTS_QUICK if context.quick else MOST_TEXTS
+    order = context.generator(f"{FAMILY} texts").permutation(len(context.report))
+    found = [(text, len(readable_words(text))) for text in (context.report.texts[row] for row in order)]
+    found = [(text, words) for text, words in found if words >= FEWEST_WORDS]
+    if len(found) < FEWEST_TEXTS:
+        raise NotMeasurableError(f"only {len(found)} of {len(order)} texts have {FEWEST_WORDS} words or more")
+    longest = max(int((allowed / most) ** 0.5), sorted(words for _, words in found)[FEWEST_TEXTS - 1])
+    short = [text for text, words in found if words <= longest]
+    if len(short) > most or len(short) < len(found):
+        among = "" if len(short) == len(found) else f", of those with at most {longest} words"
+        context.sampled.append(f"{FAMILY}: {min(most, len(short)):,} of {len(found):,} texts of the report split{among}")
+    return short[:most]
 
 
 def _explain(

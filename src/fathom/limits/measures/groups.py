@@ -16,11 +16,11 @@ from scipy.stats import fisher_exact, norm, t
 
 from fathom.limits.context import WORST, Context, Language, Measuring
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail
-from fathom.limits.statistics import holm, mean_interval, wilson
+from fathom.limits.statistics import area, auroc, holm, mean_interval, wilson
 
 FAMILY = "groups"
 FEWEST_TEXTS = 30  # of a group of the data; smaller ones are counted and left out
-FEWEST_OF_LABEL = 10  # of each label in a group, for odds
+FEWEST_OF_LABEL = 10  # of each label in a group, for odds and areas
 SHUFFLES, SHUFFLES_QUICK = 500, 200
 NEUTRAL_AXIS = "no identity"
 
@@ -102,8 +102,15 @@ TEMPLATES: dict[Language, tuple[str, ...]] = {
 }
 
 
+AREAS = (  # AUROC of a label's texts, the positives, against the rest: whose positives, whose negatives
+    ("subgroup-auc", "Lowest AUROC within one group"),
+    ("bpsn-auc", "Lowest AUROC of the other groups' positives against one group's negatives"),
+    ("bnsp-auc", "Lowest AUROC of one group's positives against the other groups' negatives"),
+)
+
+
 def measure_groups(context: Context) -> list[Measure]:
-    """Two figures of made sentences, two of the groups that the data name."""
+    """Two figures of made sentences, five of the groups that the data name."""
     return [*_counterfactual(context), *_of_the_data(context)]
 
 
@@ -236,29 +243,48 @@ def _of_the_data(context: Context) -> list[Measure]:
 
     def without(names: Sequence[tuple[str, str]], reason: str) -> list[Measure]:
         return [
-            Measure(name=name, family=FAMILY, title=title, status="not measurable", unit="points", reason=reason)
+            Measure(
+                name=name,
+                family=FAMILY,
+                title=title,
+                status="not measurable",
+                unit="AUROC" if (name, title) in AREAS else "points",
+                reason=reason,
+            )
             for name, title in names
         ]
 
     report = context.report
     if report.groups is None:
-        return without((gap, odds), "the data name no groups; --group COLUMN names them")
+        return without((gap, odds, *AREAS), "the data name no groups; --group COLUMN names them")
     names, places, sizes = np.unique(report.groups, return_inverse=True, return_counts=True)
     large = np.flatnonzero(sizes >= FEWEST_TEXTS)
     small = f"{len(names) - len(large):,} of {len(names):,} groups have under {FEWEST_TEXTS} texts and are left out"
     if len(large) < 2:
-        return without((gap, odds), f"{len(large)} groups have {FEWEST_TEXTS} texts or more; two are needed")
+        return without((gap, odds, *AREAS), f"{len(large)} groups have {FEWEST_TEXTS} texts or more; two are needed")
     kept = np.isin(places, large)
     group, truth = np.searchsorted(large, places[kept]), report.truth[kept]
-    answers = context.asked.probabilities(report.texts).argmax(axis=1)[kept]
+    scores = context.asked.probabilities(report.texts)[kept]
+    answers = scores.argmax(axis=1)
     labels = [str(names[number]) for number in large]
     made = [_gap(context, gap, group, answers == truth, labels, small)]
-    if not all(
-        (np.bincount(group[truth == label], minlength=len(large)) >= FEWEST_OF_LABEL).all() for label in np.unique(truth)
-    ):
-        reason = f"a group has fewer than {FEWEST_OF_LABEL} texts of a label"
-        return [*made, *without((odds,), reason)]
-    return [*made, _odds(context, odds, group, truth, answers, labels, small)]
+    present = np.unique(truth)
+    counts = np.array([np.bincount(group[truth == label], minlength=len(large)) for label in present])
+    whole = np.flatnonzero((counts >= FEWEST_OF_LABEL).all(axis=0))  # groups
+    if len(present) < 2 or len(whole) < 2:
+        reason = f"{len(whole)} groups have {FEWEST_OF_LABEL} texts of each label or more; two are needed"
+        return [*made, *without((odds, *AREAS), reason)]
+    kept = np.isin(group, whole)
+    group, truth, scores = np.searchsorted(whole, group[kept]), truth[kept], scores[kept]
+    labels = [labels[number] for number in whole]
+    some = (
+        f"{len(names) - len(whole):,} of {len(names):,} groups have under {FEWEST_OF_LABEL} texts of a label and are left out"
+    )
+    return [
+        *made,
+        _odds(context, odds, group, truth, scores.argmax(axis=1), labels, some),
+        *_areas(context, group, truth, scores, labels, some),
+    ]
 
 
 def _gap(
@@ -374,13 +400,7 @@ def _odds(
 ) -> Measure:
     generator, draws = context.generator("odds"), (SHUFFLES_QUICK if context.quick else SHUFFLES) // 2
     value = equalised_odds_gap(group, truth, answers)
-    null = []
-    for _ in range(draws):  # groups are mixed among texts of the same label, so that shares of labels make no gap
-        mixed = group.copy()
-        for label in np.unique(truth):
-            rows = np.flatnonzero(truth == label)
-            mixed[rows] = mixed[generator.permutation(rows)]
-        null.append(equalised_odds_gap(mixed, truth, answers))
+    null = [equalised_odds_gap(_mixed(group, truth, generator), truth, answers) for _ in range(draws)]
     cells = group * (int(truth.max()) + 1) + truth
     drawn = [equalised_odds_gap(group, truth, answers[_within(cells, generator)]) for _ in range(draws)]
     rates = []
@@ -399,6 +419,98 @@ def _odds(
         ],
         detail=RatesDetail(of="group and label", rates=rates),
     )
+
+
+def subgroup_areas(score: np.ndarray, positive: np.ndarray, member: np.ndarray) -> tuple[float, float, float]:
+    """Subgroup, BPSN and BNSP AUC of one group (Borkan et al. 2019, 1903.04561), in the order of `AREAS`.
+
+    A threshold is shared by all groups; where a group's scores lie higher than the others', its negatives pass above their
+    positives, which BPSN shows; where they lie lower, BNSP does.
+
+    Args:
+        score: (n,) of being positive.
+        positive: (n,) booleans; both kinds stand in the group and out of it.
+        member: (n,) booleans, of the group.
+    """
+    own_positive, own_negative = score[member & positive], score[member & ~positive]
+    other_positive, other_negative = score[~member & positive], score[~member & ~positive]
+    return area(own_positive, own_negative), area(other_positive, own_negative), area(own_positive, other_negative)
+
+
+def _areas(
+    context: Context, group: np.ndarray, truth: np.ndarray, scores: np.ndarray, names: list[str], small: str
+) -> list[Measure]:
+    """The lowest of each kind over groups and labels. Of two labels one is enough: the other has the same figures."""
+    generator, draws = context.generator("areas"), (SHUFFLES_QUICK if context.quick else SHUFFLES) // 2
+    asked_of = [int(label) for label in np.unique(truth)][-1:] if scores.shape[1] == 2 else np.unique(truth).tolist()
+
+    def table(group: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """(labels, groups, 3)."""
+        return np.array(
+            [
+                [subgroup_areas(scores[:, label], truth == label, group == number) for number in range(len(names))]
+                for label in asked_of
+            ]
+        )
+
+    found = table(group, scores)
+    null = np.array([table(_mixed(group, truth, generator), scores).min(axis=(0, 1)) for _ in range(draws)])
+    cells = group * (int(truth.max()) + 1) + truth
+    drawn = np.array([table(group, scores[_within(cells, generator)]).min(axis=(0, 1)) for _ in range(draws)])
+    measures = []
+    for kind, (name, title) in enumerate(AREAS):
+        value = float(found[:, :, kind].min())
+        low, high = (2 * value - float(end) for end in np.quantile(drawn[:, kind], (0.975, 0.025)))
+        rates = []
+        for place, label in enumerate(asked_of):
+            for number, own in enumerate(names):
+                member, positive = group == number, truth == label
+                first = positive & (~member if kind == 1 else member)
+                second = ~positive & (~member if kind == 2 else member)
+                rates.append(
+                    Rate(
+                        name=f"{own}: {context.labels[label]}",
+                        value=float(found[place, number, kind]),
+                        interval=auroc(scores[first, label], scores[second, label])[1],
+                        n=int(first.sum() + second.sum()),
+                    )
+                )
+        measures.append(
+            Measure(
+                name=name,
+                family=FAMILY,
+                title=title,
+                status="measured",
+                value=value,
+                interval=(max(0.0, min(low, value)), min(1.0, max(high, value))),
+                n=len(group),
+                floor=Floor(
+                    value=float(np.median(null[:, kind])),
+                    what=f"groups drawn anew; 95 % read over {np.quantile(null[:, kind], 0.05):.3f}",
+                    faultless=True,
+                ),
+                unit="AUROC",
+                better="higher",
+                assumptions=[
+                    "the texts of a group are independent draws",
+                    "the interval mirrors the bootstrap's percentiles, since noise moves a lowest area downward",
+                    f"positive: {', '.join(context.labels[label] for label in asked_of)}"
+                    + (", each against the rest" if len(asked_of) > 1 else ""),
+                    small,
+                ],
+                detail=RatesDetail(of="group and label", rates=rates),
+            )
+        )
+    return measures
+
+
+def _mixed(group: np.ndarray, truth: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """(n,) groups, exchanged among texts of the same label, so that shares of labels make no difference between them."""
+    mixed = group.copy()
+    for label in np.unique(truth):
+        rows = np.flatnonzero(truth == label)
+        mixed[rows] = mixed[generator.permutation(rows)]
+    return mixed
 
 
 def _within(cells: np.ndarray, generator: np.random.Generator) -> np.ndarray:

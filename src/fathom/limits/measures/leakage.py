@@ -82,7 +82,8 @@ def _clean_minus_dirty(context: Context, known: np.ndarray) -> Measure:
             unit="points",
             reason=f"{len(dirty)} texts are known and {len(clean_rows)} to report on are not; {FEWEST} of each are needed",
         )
-    most = MOST_DIRTY_QUICK if context.quick else MOST_DIRTY
+    affordable = max(FEWEST, context.affordable([example.text for example in dirty]))
+    most = min(MOST_DIRTY_QUICK if context.quick else MOST_DIRTY, affordable)
     if len(dirty) > most:
         context.sampled.append(f"leakage: {most:,} of {len(dirty):,} texts that stand in the training data")
         dirty = [dirty[row] for row in np.sort(context.generator("leakage").choice(len(dirty), size=most, replace=False))]

@@ -134,7 +134,8 @@ def _by_length(context: Context) -> Measure:
 
 def _halves(context: Context) -> list[Measure]:
     """First half, last half, and as many words drawn from the whole text, in their order: what any loss of half would do."""
-    drawn = context.drawn("length halves", TEXTS, quick=TEXTS_QUICK)
+    affordable = max(2 * FEWEST, context.affordable(context.report.texts, askings=2))  # three halves, and the text
+    drawn = context.drawn("length halves", min(TEXTS, affordable), quick=min(TEXTS_QUICK, affordable))
     rows = [row for row, text in enumerate(drawn.texts) if len(_words(text, context)) >= 8]
     if len(rows) < FEWEST:
         raise NotMeasurableError(f"{len(rows)} texts have eight {_unit(context)} or more; {FEWEST} are needed to halve")

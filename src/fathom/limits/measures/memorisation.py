@@ -25,7 +25,7 @@ from fathom.limits.baseline import baseline_of
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import WORST, Context, Labelled, Measuring
 from fathom.limits.record import Floor, Measure, WorstExample
-from fathom.limits.statistics import mean_interval, wilson
+from fathom.limits.statistics import area, mean_interval, wilson
 
 FAMILY = "memorisation"
 MOST, MOST_QUICK = 2000, 300  # of the texts that it learned from
@@ -128,14 +128,15 @@ def _membership(context: Context) -> list[Measure]:
 
 
 def _sides(context: Context) -> _Sides:
-    if context.members is None:
-        raise NotMeasurableError("no training texts were named; add --train DATA with what it learned from")
+    context.training_texts("that it may remember")
+    assert context.members is not None
     if len(context.members) < FEWEST:
         raise NotMeasurableError(
             f"{len(context.members)} of the texts that --train names were learned from, as its folder remembers; "
             f"{FEWEST} are the fewest"
         )
-    most = min(MOST_QUICK if context.quick else MOST, len(context.members))
+    affordable = max(FEWEST, context.affordable(context.members.texts))
+    most = min(MOST_QUICK if context.quick else MOST, affordable, len(context.members))
     members = context.members
     if most < len(members):
         rows = np.sort(context.generator(FAMILY).choice(len(members), size=most, replace=False))
@@ -156,12 +157,8 @@ def _losses(context: Context, texts: list[str], truth: np.ndarray) -> np.ndarray
 
 
 def _auc(member: np.ndarray, score: np.ndarray) -> float:
-    """AUROC, the share of pairs in which the member has the higher score, ties counting half (Mann and Whitney 1947); one half
-    where a bootstrap sample has one side only.
-    """
-    inside, outside = int(member.sum()), int((~member).sum())
-    above = float(rankdata(score)[member].sum()) - inside * (inside + 1) / 2
-    return above / (inside * outside) if inside and outside else 0.5
+    """AUROC of the score for being a member; one half where a bootstrap sample has one side only."""
+    return area(score[member], score[~member]) if 0 < member.sum() < len(member) else 0.5
 
 
 def _blind(context: Context, sides: _Sides) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from fathom.limits.statistics import Interval, interval_by_group, mean_interval
 FAMILY = "noise"
 RATES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 RATES_QUICK = (0.0, 0.05, 0.2)
-SEEDS, SEEDS_QUICK = 3, 1
+SEEDS, SEEDS_QUICK = 3, 1  # one also where texts are long
 TEXTS, TEXTS_QUICK = 150, 40
 FEWEST_PLACES = 0.05  # of the characters that a kind of noise must be able to change
 
@@ -134,7 +134,10 @@ def _rates(context: Context) -> tuple[float, ...]:
 
 
 def _seeds(context: Context) -> int:
-    return SEEDS_QUICK if context.quick else SEEDS
+    """Of long texts, more of them tell more than more draws of each."""
+    askings = len(EDITS) * SEEDS * (len(_rates(context)) - 1)
+    enough = context.affordable(context.report.texts, askings) >= min(TEXTS, len(context.report)) / 2
+    return SEEDS if enough and not context.quick else SEEDS_QUICK
 
 
 def _calls(context: Context) -> int:

@@ -20,6 +20,7 @@ from fathom.limits.statistics import Interval, auroc, wilson
 
 FAMILY = "out-of-domain"
 TEXTS, TEXTS_QUICK = 300, 100  # of each set
+FEWEST = 50  # texts, however long
 MOST_CONTAMINATED = 0.05  # share of a named set that may stand in the training data
 TPR = 0.95  # known texts that are let through where FPR95 counts the others
 
@@ -101,7 +102,7 @@ class Probe:
 
 def measure_out_of_domain(context: Context) -> list[Measure]:
     """For each set how well it is told apart; for all sets how sure the answers are and what the policy stops."""
-    drawn = context.drawn("out-of-domain", TEXTS, quick=TEXTS_QUICK)
+    drawn = context.drawn("out-of-domain", min(TEXTS, _affordable(context)), quick=min(TEXTS_QUICK, _affordable(context)))
     known = drawn.texts
     probes = _probes(context, known)
     inside = _scores(context, known)
@@ -111,6 +112,11 @@ def measure_out_of_domain(context: Context) -> list[Measure]:
     made += [_answered_surely(context, probes, known), _stopped(context, probes, known)]
     made += [_accuracy(context, beside, kind) for beside, kind in ((context.near, "near"), (context.far, "far")) if beside]
     return [_contaminated(context, measure) for measure in made]
+
+
+def _affordable(context: Context) -> int:
+    """Texts that may be asked as they are, shuffled and as noise; an AUROC needs some."""
+    return max(FEWEST, context.affordable(context.report.texts, askings=3))
 
 
 def _probes(context: Context, known: list[str]) -> list[Probe]:

@@ -10,63 +10,119 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, ttest_1samp
 
 from fathom.data import Example
+from fathom.errors import MissingExtraError
 from fathom.limits.classifier import NotMeasurableError
-from fathom.limits.context import WORST, Context, Measuring
+from fathom.limits.context import WORST, Context, Language, Measuring
 from fathom.limits.record import Floor, Measure, Rate, RatesDetail, WorstExample
 from fathom.limits.statistics import holm, interval_by_group, mean_interval
+from fathom.text.splitting import Span, is_han, make_splitter
 
 FAMILY = "shortcuts"
 WORDS, WORDS_QUICK = 20, 8  # that go with a label, over all labels
 TEXTS, TEXTS_QUICK = 40, 20  # into which each is put
+FEWEST_PUT_IN = 10  # texts, however long they are
 FEWEST_TEXTS = 20  # training texts that hold a word
 FEWEST_HOLDING = 5  # report texts that hold a word, to take it out
 MOST_HOLDING = 20
 NEUTRAL = 1.0  # |z| of a word that goes with no label
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_BETWEEN_BLANKS = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
 class Word:
     """A word of the training data."""
 
-    word: str
+    word: str  # in small letters
     label: int  # with which it goes most
     z: float
     n: int  # training texts that hold it
 
 
+@dataclass(frozen=True)
+class Words:
+    """How words stand in the texts of a language."""
+
+    spans: Callable[[str], list[Span]]  # of the words that are counted
+    places: Callable[[str], list[int]]  # characters before which a word can be put; the last is the end
+    blank: str  # between two words
+
+    @classmethod
+    def of(cls, language: Language) -> Words:
+        """Chinese words are those that jieba finds, and need no blanks.
+
+        Raises:
+            NotMeasurableError: without jieba.
+        """
+        if language == "en":
+            return cls(
+                lambda text: [found.span() for found in _WORD.finditer(text)],
+                lambda text: [*(found.start() for found in _BETWEEN_BLANKS.finditer(text)), len(text)],
+                " ",
+            )
+        try:
+            split = make_splitter("zh")
+        except MissingExtraError as error:
+            raise NotMeasurableError(str(error).splitlines()[0]) from error
+        return cls(
+            lambda text: [(start, end) for start, end in split(text) if any(map(is_han, text[start:end]))],
+            lambda text: [*(start for start, _ in split(text)), len(text)],
+            "",
+        )
+
+    def held(self, text: str) -> frozenset[str]:
+        """The words of a text, each once, in small letters."""
+        return frozenset(text[start:end].lower() for start, end in self.spans(text))
+
+    def put(self, text: str, at: int, word: str) -> str:
+        """The text with a word more, at one of its `places`."""
+        before, after = text[:at], text[at:]
+        if before and not before[-1].isspace():
+            before += self.blank
+        return f"{before}{word}{self.blank if after else ''}{after}"
+
+    def without(self, text: str, word: str) -> str:
+        """The text without a word, wherever it stands."""
+        kept, last = [], 0
+        for start, end in self.spans(text):
+            if text[start:end].lower() == word:
+                kept.append(text[last:start])
+                last = end + len(text[end:]) - len(text[end:].lstrip())
+        return "".join([*kept, text[last:]]) or " "
+
+
 def measure_shortcuts(context: Context) -> list[Measure]:
     """How often a word moves the model more than any word would, how many answers it turns, what taking it out does."""
-    if context.training is None:
-        raise NotMeasurableError("no training texts were named to find words in; add --train DATA")
-    if context.language == "zh":
-        raise NotMeasurableError("words without blanks between them are not looked for")
-    found = word_statistics(context.training, context.labels)
+    training = context.training_texts("to find words in")
+    words = Words.of(context.language)
+    found = word_statistics(training, context.labels, words)
     suspects, neutral = _choose(found, len(context.labels), WORDS_QUICK if context.quick else WORDS, context)
     if not suspects or len(neutral) < 4:
         raise NotMeasurableError(
             f"{len(suspects)} words go with a label and {len(neutral)} of the same frequency go with none, in "
-            f"{len(context.training):,} training texts; one and four are needed"
+            f"{len(training):,} training texts; one and four are needed"
         )
-    return [*_put_in(context, suspects, neutral), _taken_out(context, suspects, neutral)]
+    return [*_put_in(context, words, suspects, neutral), _taken_out(context, words, suspects, neutral)]
 
 
-def word_statistics(training: list[Example], labels: list[str]) -> list[Word]:
+def word_statistics(training: list[Example], labels: list[str], words: Words) -> list[Word]:
     """Each word that stands in enough texts, with the label that it goes with most."""
     number = {label: place for place, label in enumerate(labels)}
     totals = np.zeros(len(labels))
     counts: dict[str, np.ndarray] = {}
-    frequent = Counter(word for example in training for word in set(_WORD.findall(example.text.lower())))
-    for example in training:
+    held = [words.held(example.text) for example in training]
+    frequent = Counter(word for own in held for word in own)
+    for example, own in zip(training, held, strict=True):
         label = number[example.label or ""]
         totals[label] += 1
-        for word in set(_WORD.findall(example.text.lower())):
+        for word in own:
             if frequent[word] >= FEWEST_TEXTS:
                 counts.setdefault(word, np.zeros(len(labels)))[label] += 1
     priors = totals / totals.sum()
@@ -96,12 +152,14 @@ def _choose(found: list[Word], labels: int, most: int, context: Context) -> tupl
     return suspects, neutral
 
 
-def _put_in(context: Context, suspects: list[Word], neutral: list[Word]) -> list[Measure]:
+def _put_in(context: Context, words: Words, suspects: list[Word], neutral: list[Word]) -> list[Measure]:
     """Into texts that are answered rightly with another label than the word's; one word turns no text's meaning around."""
-    drawn = context.drawn("shortcuts", 10 * TEXTS, quick=10 * TEXTS_QUICK)
+    drawn = context.drawn_to_change("shortcuts", 10 * TEXTS, quick=10 * TEXTS_QUICK, askings=1)
     before = context.asked.probabilities(drawn.texts)
     right = before.argmax(axis=1) == drawn.truth
-    generator, size = context.generator("shortcuts"), TEXTS_QUICK if context.quick else TEXTS
+    askings = len(suspects) + len(neutral) * len(context.labels)
+    size = max(FEWEST_PUT_IN, min(TEXTS_QUICK if context.quick else TEXTS, context.affordable(drawn.texts, askings)))
+    generator = context.generator("shortcuts")
     by_label: dict[int, np.ndarray] = {}
     for label in sorted({word.label for word in suspects}):
         rows = np.flatnonzero(right & (drawn.truth != label))
@@ -110,15 +168,11 @@ def _put_in(context: Context, suspects: list[Word], neutral: list[Word]) -> list
     suspects = [word for word in suspects if word.label in by_label]
     if not suspects:
         raise NotMeasurableError("no text of another label is answered rightly, into which a word could be put")
-    places = {row: int(generator.integers(len(drawn.texts[row].split()) + 1)) for rows in by_label.values() for row in rows}
-
-    def with_word(row: int, word: str) -> str:
-        words = drawn.texts[row].split()
-        return " ".join([*words[: places[row]], word, *words[places[row] :]])
+    places = {row: int(generator.choice(words.places(drawn.texts[row]))) for rows in by_label.values() for row in rows}
 
     def effects(word: str, label: int) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
         rows = by_label[label]
-        texts = [with_word(row, word) for row in rows]
+        texts = [words.put(drawn.texts[row], places[row], word) for row in rows]
         after = context.asked.probabilities(texts)
         return after[:, label] - before[rows, label], after.argmax(axis=1) != drawn.truth[rows], texts, after
 
@@ -153,7 +207,7 @@ def _put_in(context: Context, suspects: list[Word], neutral: list[Word]) -> list
     share = float(moving.mean())
     strongest = int(np.argmax(beyond))
     among = rates[strongest].interval
-    words = Measure(
+    moving_words = Measure(
         name="moving-words",
         family=FAMILY,
         title="Largest push of one inserted word towards the label that it goes with, beyond that of neutral words",
@@ -177,7 +231,7 @@ def _put_in(context: Context, suspects: list[Word], neutral: list[Word]) -> list
     value = float(turned.mean())
     low, high = interval_by_group(turned, text_of, seed=context.seed)
     return [
-        words,
+        moving_words,
         Measure(
             name="turned-by-a-word",
             family=FAMILY,
@@ -203,18 +257,18 @@ def _turned(
     return context.example(text, before, truth, changed=changed, note=f"with {word!r} it is called {answer}")
 
 
-def _taken_out(context: Context, suspects: list[Word], neutral: list[Word]) -> Measure:
+def _taken_out(context: Context, words: Words, suspects: list[Word], neutral: list[Word]) -> Measure:
     """What the answer loses without the word, in texts that hold it."""
     name, title = "falls-without-a-word", "Probability of a word's label that is lost without it, where it stands"
     texts = context.report.texts
-    held = [frozenset(_WORD.findall(text.lower())) for text in texts]
+    held = [words.held(text) for text in texts]
+    most = min(MOST_HOLDING, max(FEWEST_HOLDING, context.affordable(texts, len(suspects) + len(neutral))))
 
     def losses(word: str, label: int) -> np.ndarray:
-        rows = [row for row, own in enumerate(held) if word in own][:MOST_HOLDING]
+        rows = [row for row, own in enumerate(held) if word in own][:most]
         if len(rows) < FEWEST_HOLDING:
             return np.zeros(0)
-        pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)\s*", re.IGNORECASE)
-        without = [pattern.sub("", texts[row]) or " " for row in rows]
+        without = [words.without(texts[row], word) for row in rows]
         whole = context.asked.probabilities([texts[row] for row in rows])[:, label]
         found: np.ndarray = whole - context.asked.probabilities(without)[:, label]
         return found
@@ -266,7 +320,7 @@ def _percent(interval: tuple[float, float]) -> tuple[float, float]:
 
 
 def _calls(context: Context) -> int:
-    if context.training is None:
+    if not context.training:
         return 0
     words, texts = (WORDS_QUICK, TEXTS_QUICK) if context.quick else (WORDS, TEXTS)
     return words * texts + words * texts * len(context.labels) + 2 * words * MOST_HOLDING // 2
