@@ -184,6 +184,7 @@ class OnnxRuntime(Engine):
     int8 = False
 
     def prepare(self) -> None:
+        import onnx
         import onnxruntime as ort
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -191,7 +192,10 @@ class OnnxRuntime(Engine):
         if self.int8:  # without VNNI, its documentation advises reduce_range against saturation on AVX2
             whole, path = path, self.work / "int8.onnx"
             vnni = {"avx512_vnni", "avx_vnni"} & processor_flags()
-            quantize_dynamic(whole, path, per_channel=True, reduce_range=not vnni, weight_type=QuantType.QInt8)
+            types = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of what its shape inference cannot see through a fusion
+            quantize_dynamic(
+                whole, path, per_channel=True, reduce_range=not vnni, weight_type=QuantType.QInt8, extra_options=types
+            )
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL

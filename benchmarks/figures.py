@@ -1,7 +1,8 @@
 """Writes the figures of benchmarks/results/ into the READMEs, between <!-- figures --> and <!-- /figures -->.
 
 Those of pre-training (benchmarks/pretraining.py) go between <!-- pretraining --> and <!-- /pretraining -->, those of audits
-(benchmarks/audits.py) between <!-- audits --> and <!-- /audits -->; what has no record is left out.
+(benchmarks/audits.py) between <!-- audits --> and <!-- /audits -->, those of speed (`make bench`) between <!-- speed --> and
+<!-- /speed -->; what has no record is left out.
 
 python benchmarks/figures.py            write
 python benchmarks/figures.py --check    say whether they agree (a test does)
@@ -189,6 +190,110 @@ def _limit(measure: dict[str, Any] | None) -> str:
     )
     value, *ends = (f"{scale * figure:.{decimals}f}".replace("-", "−") for figure in (measure["value"], *measure["interval"]))
     return f"{value}{after} ({'–'.join(ends)})"
+
+
+SPEED: dict[str, dict[str, Any]] = {
+    "en": {
+        "head": "| task | fathom | fastest peer with the same answers | times as fast | transformers as it comes |",
+        "reviews": "{} IMDB reviews, texts a second",
+        "sentences": "{} sentences, texts a second",
+        "one sentence": "one sentence, milliseconds",
+        "training": "fine-tuning, IMDB reviews a second",
+        "startup": "first answer from the shell, seconds",
+        "none": "–",
+        "note": "Medians of {rounds} rounds in turn, tokenization included, texts of at most {max_length} tokens; "
+        "{threads} threads of {processor} ({kernels}), torch {torch}. Of fathom's answers {same} have the label "
+        "that transformers gives in float32.",
+        "first": "A first answer takes {beyond} s longer than `import torch` alone, and {megabytes} MB at most; the "
+        "weights are {weights} MB.",
+        "mfu": "Fine-tuning reaches {mfu} of the {peak} GFLOP/s of a large matrix product here, padding not counted as work.",
+        "accuracy": "After {reviews} reviews, {epochs} epoch and {seeds} seeds each, fathom is right on {ours} of {test} test "
+        "reviews, Trainer on {theirs}.",
+        "other": "Faster, with other answers: {}.",
+        "one": "{name} ({task}: {speed}, {same} of the labels)",
+        "left_out": "Not run here: {}.",
+    },
+    "zh": {
+        "head": "| 任务 | fathom | 回答相同的最快对手 | 倍数 | transformers 默认用法 |",
+        "reviews": "{} 条 IMDB 影评，条/秒",
+        "sentences": "{} 个短句，条/秒",
+        "one sentence": "单个短句，毫秒",
+        "training": "微调，IMDB 影评/秒",
+        "startup": "从命令行到第一个回答，秒",
+        "none": "–",
+        "note": "轮流运行 {rounds} 轮的中位数，含分词，每条最多 {max_length} 个词元；"
+        "{processor}（{kernels}）的 {threads} 个线程，torch {torch}。"
+        "fathom 的回答有 {same} 与 transformers 的 float32 标签相同。",
+        "first": "第一个回答比单独 `import torch` 多用 {beyond} 秒，内存最多 {megabytes} MB；权重为 {weights} MB。",
+        "mfu": "微调达到这台机器大矩阵乘法 {peak} GFLOP/s 的 {mfu}，填充不算作有效计算。",
+        "accuracy": "各用 {reviews} 条影评、{epochs} 轮、{seeds} 个种子训练后，{test} 条测试影评中 fathom 答对 {ours}，"
+        "Trainer 答对 {theirs}。",
+        "other": "更快但回答不同：{}。",
+        "one": "{name}（{task}：{speed}，{same} 的标签相同）",
+        "left_out": "这里没有运行：{}。",
+    },
+}
+
+
+def speed(language: str, results: Path = RESULTS) -> str:
+    """The block about speed: what has a record, in one table, and under it what the figures depend on."""
+    words, rows, notes = SPEED[language], [], []
+    names = ("inference", "training", "startup", "training-accuracy")
+    paths = {name: results / f"{name}.json" for name in names}
+    held = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
+    if (record := held.get("inference")) is not None:
+        others = []
+        for task, found in record["tasks"].items():
+            count, _, kind = task.rpartition(" ")
+            title = words["one sentence"] if task == "one sentence" else words[kind].format(count)
+            rows.append([title, *_raced(found, found["ours"], found["best_peer"], found["times_as_fast"])])
+            other = found["fastest_with_other_answers"]
+            if other and found["engines"][other]["seconds"]["median"] < found["engines"][found["ours"]]["seconds"]["median"]:
+                same = percent(found["engines"][other]["same_label"])
+                others.append(words["one"].format(name=other, task=title, speed=_shown(found, other), same=same))
+        same = [found["engines"][found["ours"]]["same_label"] for found in record["tasks"].values()]
+        notes.append(words["note"].format(**record["setting"], same=percent(min(same))))
+        if others:
+            notes.append(words["other"].format("; ".join(others)))
+        if record["left_out"]:
+            notes.append(words["left_out"].format("; ".join(record["left_out"])))
+    if (record := held.get("training")) is not None:
+        ours, theirs = (record["engines"][name]["reviews_per_second"] for name in ("fathom", "transformers Trainer"))
+        rows.append(
+            [words["training"], f"{ours:.1f}", f"Trainer: {theirs:.1f}", f"{record['times_as_fast']:.2f}", f"{theirs:.1f}"]
+        )
+        notes.append(
+            words["mfu"].format(mfu=percent(record["model_flops_utilisation"]), peak=f"{record['peak_flops'] / 1e9:,.0f}")
+        )
+    if (record := held.get("training-accuracy")) is not None:
+        means = {name: percent(found["mean"]) for name, found in record["engines"].items()}
+        seeds = len(record["engines"]["fathom"]["by_seed"])
+        asked = {name: f"{record[name]:,}" for name in ("reviews", "epochs", "test")}
+        notes.append(words["accuracy"].format(**asked, seeds=seeds, ours=means["fathom"], theirs=means["transformers Trainer"]))
+    if (record := held.get("startup")) is not None:
+        ours, theirs = (record["commands"][name] for name in ("fathom predict", "transformers pipeline"))
+        seconds = [one["seconds"]["median"] for one in (ours, theirs)]
+        rows.append([words["startup"], f"{seconds[0]:.2f}", words["none"], words["none"], f"{seconds[1]:.2f}"])
+        megabytes, weights = f"{ours['megabytes']:.0f}", f"{record['weights_megabytes']:.0f}"
+        beyond = f"{record['seconds_beyond_torch']:.2f}"
+        notes.append(words["first"].format(beyond=beyond, megabytes=megabytes, weights=weights))
+    if not rows:
+        return ""
+    return "\n".join([*_table(words["head"], rows), "", " ".join(notes) if language == "en" else "".join(notes), ""])
+
+
+def _raced(found: dict[str, Any], ours: str, best: str, ratio: float) -> list[str]:
+    """fathom, the fastest peer, how many times as fast, and the pipeline as it comes."""
+
+    pipeline = "transformers pipeline"
+    as_it_comes = _shown(found, pipeline) if pipeline in found["engines"] else "–"
+    return [_shown(found, ours), f"{best}: {_shown(found, best)}", f"{ratio:.2f}", as_it_comes]
+
+
+def _shown(found: dict[str, Any], name: str) -> str:
+    """Texts a second, or milliseconds of a single one."""
+    engine = found["engines"][name]
+    return f"{engine['texts_per_second']:.1f}" if engine["texts_per_second"] else f"{1e3 * engine['seconds']['median']:.1f}"
 
 
 def pretraining(language: str, results: Path = RESULTS) -> str:
@@ -384,6 +489,7 @@ def main(arguments: list[str]) -> int:
         for name, block in (
             ("figures", figures(language)),
             ("pretraining", pretraining(language)),
+            ("speed", speed(language)),
             ("audits", audits(language)),
         ):
             place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)

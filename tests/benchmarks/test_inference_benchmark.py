@@ -64,6 +64,15 @@ def test_answers_are_held_against_the_reference() -> None:
     assert found["fathom"]["mean_difference"] == pytest.approx(0.125)
 
 
+def test_a_faster_peer_with_other_answers_is_named_and_not_compared_with() -> None:
+    wrong = RIGHT.copy()
+    wrong[0] = [0.4, 0.6]
+    workers: Any = {"fathom": Scripted(2), "transformers": Scripted(6), "OpenVINO, int8": Scripted(1, wrong)}
+    found = inference._measure(inference.Asked(["text"] * 4), workers, rounds=1)
+    assert (found["best_peer"], found["times_as_fast"]) == ("transformers", 3.0)
+    assert found["fastest_with_other_answers"] == "OpenVINO, int8"
+
+
 def test_every_engine_that_is_named_as_ours_or_quick_is_there() -> None:
     assert set(inference.OURS) | set(inference.QUICK) | {inference.REFERENCE, inference.AS_IT_COMES} <= set(engines.ENGINES)
     assert all(kind.__doc__ for kind in engines.ENGINES.values())
