@@ -65,20 +65,28 @@ def test_blocks_equal_dense_attention_and_so_do_their_gradients(
     chosen = random_blocks(blocks, seed, length, padding, CPU) if blocks else None
     rule = LocalVisibility(length, window, causal, padding, documents, is_global, chosen)
     sizes = (rows, 4, length, 6), (rows, key_heads, length, 6), (rows, key_heads, length, 6)
-    parts = [torch.randn(size).requires_grad_() for size in sizes]
+    exact = torch.float64  # the gradient of a token that all see is a long sum, of which float32 rounds more than 1e-5 away
+    parts = [torch.randn(size, dtype=exact).requires_grad_() for size in sizes]
     visible = rule.seen_from(places[None])
     real = visible.visible.expand(rows, 4, -1, -1).any(dim=-1, keepdim=True)  # what sees nothing means nothing
     weights = torch.randn(sizes[0]) * real
     shared = key_heads != 4
 
-    expected = scaled_dot_product_attention(*parts, attn_mask=visible.score_bias(torch.float32), scale=0.7, enable_gqa=shared)
+    expected = scaled_dot_product_attention(*parts, attn_mask=visible.score_bias(exact), scale=0.7, enable_gqa=shared)
     wanted = torch.autograd.grad((expected * weights).sum(), parts)
-    made = make_blocks(rule, rows, torch.float32, CPU)
-    found = local_attention(*parts, made, dropout=0.0, scale=0.7, shared_keys=shared)
+    found = local_attention(*parts, make_blocks(rule, rows, exact, CPU), dropout=0.0, scale=0.7, shared_keys=shared)
     assert torch.isfinite(found).all()
-    torch.testing.assert_close(found * real, expected * real, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found * real, expected * real, atol=1e-9, rtol=0)
     for mine, theirs in zip(torch.autograd.grad((found * weights).sum(), parts), wanted, strict=True):
-        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+        torch.testing.assert_close(mine, theirs, atol=1e-9, rtol=0)
+    rounded = local_attention(
+        *(part.float() for part in parts),
+        make_blocks(rule, rows, torch.float32, CPU),
+        dropout=0.0,
+        scale=0.7,
+        shared_keys=shared,
+    )
+    torch.testing.assert_close(rounded.double() * real, expected * real, atol=1e-5, rtol=0)
 
 
 def test_gradient_of_blocks_is_that_of_finite_differences() -> None:

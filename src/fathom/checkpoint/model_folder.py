@@ -111,10 +111,8 @@ def load_model(
         raise ModelFolderError(f"{folder} holds no model for the task {task!r}: {error}") from error
     translation = family.to_ours(tensors, config, task)
     del tensors  # the translation alone holds them now, and is emptied as the model is filled
-    if (held != task and elsewhere) or labels != known:
-        kept = {name: tensor for name, tensor in translation.ours.items() if not name.startswith(_LAST_MAPS)}
-        translation = replace(translation, ours=kept)
-    made = fill_model(model, translation, config=config, new_head=fresh, source=str(folder))
+    foreign = _LAST_MAPS if (held != task and elsewhere) or labels != known else ()
+    made = fill_model(model, translation, config=config, new_head=fresh, without=foreign, source=str(folder))
     return LoadedModel(model.eval(), task, tokenizer, labels, about, made, _end_ids(folder, raw, tokenizer))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -25,22 +26,39 @@ PICKLES = ("pytorch_model.bin", "model.bin", "model.pt", "model.pth", "pytorch_m
 STACK = ("transformer.", "encoder.", "decoder.")  # where a model's stacks are; anything else is its head
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a model folder, by the names they have in its files.
+def read_weights(folder: Path) -> Mapping[str, Tensor]:
+    """The tensors of a model folder, by the names they have in its files; each is read when it is asked for.
 
     Raises:
         ModelFolderError: as for `weight_files`, or a damaged file.
     """
-    tensors: dict[str, Tensor] = {}
-    for path in weight_files(folder):
-        tensors |= _read_file(path)
-    if not (folder / WEIGHTS).is_file() and (misplaced := sorted(tensors.keys() ^ _places(folder).keys())):
+    files = {name: path for path in weight_files(folder) for name in _names_in(path)}
+    if not (folder / WEIGHTS).is_file() and (misplaced := sorted(files.keys() ^ _places(folder).keys())):
         raise ModelFolderError(
             f"{INDEX} and the files of {folder} disagree about {', '.join(misplaced[:8])}",
             expected="an index that belongs to these files",
             do="download the folder again",
         )
-    return tensors
+    return _InFiles(files)
+
+
+@dataclass(frozen=True)
+class _InFiles(Mapping[str, Tensor]):
+    """Tensors that stay on the disk until they are asked for, so that memory never holds a model twice."""
+
+    files: dict[str, Path]  # by the names of tensors
+
+    def __getitem__(self, name: str) -> Tensor:
+        # read, not mapped: a file that is written to meanwhile can neither change a model nor end the process
+        with safe_open(self.files[name], framework="pt", backend="pread") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -104,9 +122,10 @@ def _places(folder: Path) -> dict[str, str]:
     return places
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
+def _names_in(path: Path) -> list[str]:
     try:
-        return load_file(path, backend="pread")  # memory of its own for every tensor, so that each can be given back
+        with safe_open(path, framework="pt", backend="pread") as file:
+            return list(file.keys())
     except SafetensorError as error:
         with path.open("rb") as file:
             start = file.read(2)
@@ -124,15 +143,22 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def fill_model(
-    model: nn.Module, translation: Translation, *, config: TransformerConfig, new_head: bool, source: str
+    model: nn.Module,
+    translation: Translation,
+    *,
+    config: TransformerConfig,
+    new_head: bool,
+    source: str,
+    without: tuple[str, ...] = (),
 ) -> list[str]:
-    """Copies tensors into a model, strictly.
+    """Copies tensors into a model, strictly, one after the other: memory never holds all of them twice.
 
     Args:
         model: filled in place; its parameters keep their type.
-        translation: the tensors, by our names; emptied on the way, so that memory never holds all weights twice.
+        translation: the tensors, by our names.
         new_head: tensors of the head (all but the stack's) that are missing, or whose shape differs, keep their fresh
             values instead of being an error.
+        without: tensors whose names begin so are taken for missing.
         source: what the error calls the tensors' origin.
 
     Returns:
@@ -141,20 +167,23 @@ def fill_model(
     Raises:
         ModelFolderError: missing, unexpected and wrong-shape tensors, all of them in one message.
     """
-    given, wanted = translation.ours, model.state_dict(keep_vars=True)
+    given = {name for name in translation.ours if not name.startswith(without)}
+    wanted = model.state_dict(keep_vars=True)
     complaints = [f"unexpected: {name}" for name in translation.unknown]
-    made, fitting = [], {}
+    made = []
     for name, target in wanted.items():
         fresh_allowed = new_head and not name.startswith(STACK)
-        if name in given and given[name].shape == target.shape:
-            fitting[name] = given[name]
+        tensor = translation.ours[name] if name in given else None
+        if tensor is not None and tensor.shape == target.shape:
+            with torch.no_grad():
+                target.copy_(tensor)
         elif fresh_allowed:
             made.append(name)
-        elif name not in given:
+        elif tensor is None:
             complaints.append(f"missing: {name}")
         else:
-            complaints.append(f"wrong shape: {name} is {list(given[name].shape)}, expected {list(target.shape)}")
-    for name in given.keys() - wanted.keys():
+            complaints.append(f"wrong shape: {name} is {list(tensor.shape)}, expected {list(target.shape)}")
+    for name in given - wanted.keys():
         copied = name == "output.weight" and config.tied
         if not (copied or name.startswith("pooler.") or (new_head and not name.startswith(STACK))):
             complaints.append(f"unexpected: {name}")
@@ -166,11 +195,6 @@ def fill_model(
             do="point to a folder whose files belong together"
             + ("" if new_head else ", or start a fresh head: fathom finetune … --allow-new-head"),
         )
-    given.clear()
-    with torch.no_grad():
-        while fitting:
-            name, tensor = fitting.popitem()
-            wanted[name].copy_(tensor)
     return made
 
 

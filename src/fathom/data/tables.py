@@ -14,21 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from fathom.errors import DataError
+
+if TYPE_CHECKING:  # imported where a file needs it: it takes 30 MB, and most answers are given without
+    import pyarrow.csv
+    import pyarrow.parquet
 
 MAX_COLUMNS = 10_000
 # Bytes of csv parsed at a time. The parser reads some thirty blocks ahead, so they are small; a row that does not fit into
 # one has the file read again in the next size.
 _BLOCKS = (2**20, 2**24, 2**26)
 _COMPRESSED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
-# What damaged files raise.
-_DAMAGED = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 Row = tuple[object, ...]
 
@@ -56,7 +54,7 @@ def open_table(path: Path) -> Table:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty", expected="a file with texts")
         table = reader(path)
-    except _DAMAGED as error:
+    except _damaged() as error:
         raise _unreadable(path, error) from error
     if len(table.names) > MAX_COLUMNS:
         raise DataError(f"{path} has {len(table.names):,} columns", expected=f"at most {MAX_COLUMNS:,}")
@@ -66,8 +64,15 @@ def open_table(path: Path) -> Table:
 def _guarded(path: Path, read: Callable[[Sequence[str]], Iterator[Row]], wanted: Sequence[str]) -> Iterator[Row]:
     try:
         yield from read(wanted)
-    except _DAMAGED as error:
+    except _damaged() as error:
         raise _unreadable(path, error) from error
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What damaged files raise."""
+    import pyarrow as pa
+
+    return (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -125,6 +130,8 @@ def _unquoted(field: str) -> str:
 
 
 def _csv(path: Path) -> Table:
+    import pyarrow as pa
+
     with _open(path) as file:
         header = file.readline(max(_BLOCKS))
     if header.count(b",") >= MAX_COLUMNS:  # said before a parser spends minutes on it
@@ -158,6 +165,9 @@ def _csv_rows(path: Path, block: int, names: list[str], wanted: list[str]) -> It
 
 
 def _csv_batches(path: Path, block: int, names: list[str], wanted: list[str] | None = None) -> pyarrow.csv.CSVStreamingReader:
+    import pyarrow as pa
+    import pyarrow.csv
+
     return pyarrow.csv.open_csv(
         pa.input_stream(str(path), compression="detect"),
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=block),
@@ -213,6 +223,9 @@ def _record(path: Path, where: str, value: Any) -> dict[str, Any]:
 
 
 def _parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet
+
     def open_file() -> pyarrow.parquet.ParquetFile:
         try:
             source = path if path.suffix == ".parquet" else io.BytesIO(_open(path).read())

@@ -11,7 +11,7 @@ ours. A tensor whose layout differs brings an invertible step along. What stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
@@ -127,9 +127,28 @@ class Head:
 class Translation:
     """Tensors of theirs, sorted."""
 
-    ours: dict[str, Tensor]  # by our names, in our layout
+    ours: Mapping[str, Tensor]  # by our names, in our layout; made at each access
     dropped: list[str]  # theirs, known and not needed
     unknown: list[str]  # theirs, in no table
+
+
+@dataclass(frozen=True)
+class _Ours(Mapping[str, Tensor]):
+    """Tensors of ours, each made of theirs when it is asked for: no more than one of them has to be in memory."""
+
+    theirs: Mapping[str, Tensor]
+    places: dict[str, tuple[str, int, Step]]  # by our names: theirs, which of its pieces, how it is cut
+    config: TransformerConfig
+
+    def __getitem__(self, name: str) -> Tensor:
+        theirs, place, step = self.places[name]
+        return step.to_ours(self.theirs[theirs], self.config)[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 @dataclass(frozen=True)
@@ -249,11 +268,12 @@ class Family:
     def to_ours(self, tensors: Mapping[str, Tensor], config: TransformerConfig, task: Task) -> Translation:
         """Sorts their tensors into ours, those we know and drop (of another task's head, too), and those nobody knows."""
         if not self.names:
-            return Translation(dict(tensors), [], [])
+            return Translation(tensors, [], [])
         table = {theirs: (ours, step) for theirs, ours, step in self._lines(config, task)}
         others = {theirs for other in self.heads for theirs, *_ in self._lines(config, other)}
-        result = Translation({}, [], [])
-        for name, tensor in tensors.items():
+        ours = _Ours(tensors, {}, config)
+        result = Translation(ours, [], [])
+        for name in tensors:
             spellings = self._spellings(name, task)
             full = next((spelled for spelled in spellings if spelled in table), name)
             if full not in table:
@@ -261,8 +281,7 @@ class Family:
             elif (targets := table[full][0]) is None:
                 result.dropped.append(name)
             else:
-                pieces = table[full][1].to_ours(tensor, config)
-                result.ours.update(zip(targets, pieces, strict=True))
+                ours.places.update({target: (name, place, table[full][1]) for place, target in enumerate(targets)})
         return result
 
     def to_theirs(self, tensors: Mapping[str, Tensor], config: TransformerConfig, task: Task) -> dict[str, Tensor]:
