@@ -21,11 +21,11 @@ from typing import Annotated, Any
 
 import typer
 from bag_of_words import LABELS
-from steps import RESULTS, say
+from steps import RESULTS, run, say
 
 from fathom.checkpoint import to_json
 from fathom.checkpoint.about import ABOUT
-from fathom.errors import FathomError, InterruptedRunError, ModelFolderError, SettingsError
+from fathom.errors import ModelFolderError, SettingsError
 from fathom.folders import write_text_atomically
 from fathom.limits.record import Limits
 from fathom.pipeline.limits import audit
@@ -95,17 +95,5 @@ def figures_of(limits: Limits) -> dict[str, Any]:
     return {**held, "measures": [{key: value for key, value in row.items() if value is not None} for row in measures]}
 
 
-def main() -> int:
-    try:
-        app()
-    except InterruptedRunError:
-        print("stopped; give the same command again to go on", file=sys.stderr)
-        return 130
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app))

@@ -29,7 +29,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from engines import ENGINES
-from steps import RESULTS, say, write_record
+from steps import RESULTS, run, say, write_record
 from timing import machine, summary
 
 from fathom.cli.console import table
@@ -275,14 +275,5 @@ def _picture(measured: dict[str, Any]) -> str:
     return file.getvalue()
 
 
-def main() -> int:
-    try:
-        app()
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app))

@@ -30,10 +30,10 @@ import numpy as np
 import torch
 import typer
 from matplotlib.figure import Figure
-from steps import RESULTS, say, write_record
+from steps import RESULTS, run, say, write_record
 from timing import interleaved, summary
 
-from fathom.errors import FathomError, SettingsError
+from fathom.errors import SettingsError
 from fathom.folders import write_text_atomically
 from fathom.model import Attention, TransformerConfig, View
 from fathom.model.local_attention import make_blocks, pays_off
@@ -329,14 +329,5 @@ def draw(record: dict[str, Any]) -> str:
     return file.getvalue()
 
 
-def run() -> int:
-    try:
-        app()
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run(app))

@@ -20,12 +20,11 @@ import typer
 from curves import curves as run_curves
 from optimizers import optimizers as run_optimizers
 from relations import relations as run_relations
-from steps import RESULTS
+from steps import RESULTS, run
 from transfer import Candidate
 from transfer import continued as run_continued
 from transfer import encoder as run_encoder
 
-from fathom.errors import FathomError, InterruptedRunError
 from fathom.pipeline.settings import ArchitectureSettings, PretrainSettings, read_settings
 from fathom.training import TrainingSettings
 
@@ -183,17 +182,5 @@ def _candidates(text: str) -> tuple[Candidate, ...]:
     return tuple(map(Candidate.read, text.split()))
 
 
-def main() -> int:
-    try:
-        app()
-    except InterruptedRunError:
-        print("stopped; give the same command again to go on", file=sys.stderr)
-        return 130
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from steps import RESULTS, write_record
+from steps import RESULTS, run, write_record
 from timing import machine, summary
 
 from fathom.checkpoint.weights import weight_files
@@ -40,14 +40,14 @@ print(code, time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CH
 """
 
 
-def run(command: list[str], given: str = "") -> tuple[float, float]:
+def launched(command: list[str], given: str = "") -> tuple[float, float]:
     """Seconds of a command, and the MB that it held at most.
 
     Raises:
         FathomError: it failed.
     """
-    launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    done = subprocess.run(launched, input=given, capture_output=True, text=True, check=True)
+    whole = [sys.executable, "-S", "-c", LAUNCHER, *command]
+    done = subprocess.run(whole, input=given, capture_output=True, text=True, check=True)
     code, seconds, most = done.stdout.split()
     if int(code):
         raise FathomError(f"{' '.join(command)} ended with {code}: {done.stderr[-400:]}")
@@ -74,7 +74,7 @@ def startup(
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range((2 if quick else rounds) + 1):
         for name, command in commands.items():
-            one = run(command)
+            one = launched(command)
             if number:
                 found[name].append(one)
     held: dict[str, Any] = {
@@ -84,7 +84,8 @@ def startup(
     sentences = [example.text.replace("\n", " ") for example in islice(open_data("rotten-tomatoes"), 2000)]
     counts = (200, 1000) if quick else (2_000, 10_000)
     streamed = {
-        count: run([*FATHOM, "predict", str(model)], "\n".join(islice(cycle(sentences), count)) + "\n")[1] for count in counts
+        count: launched([*FATHOM, "predict", str(model)], "\n".join(islice(cycle(sentences), count)) + "\n")[1]
+        for count in counts
     }
     rows = [[name, f"{one['seconds']['median']:.2f} s", f"{one['megabytes']:,.0f} MB"] for name, one in held.items()]
     rows += [[f"fathom predict, {count:,} lines", "", f"{megabytes:,.0f} MB"] for count, megabytes in streamed.items()]
@@ -97,14 +98,5 @@ def startup(
         write_record(record or RESULTS / "startup.json", result)
 
 
-def main() -> int:
-    try:
-        app()
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app))

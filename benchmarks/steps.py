@@ -19,7 +19,7 @@ from fathom.checkpoint import MadeBy, read_json, source_commit, to_json
 from fathom.checkpoint.about import MADE_BY
 from fathom.cli.progress import TrainingProgress
 from fathom.data import Example
-from fathom.errors import FathomError
+from fathom.errors import FathomError, InterruptedRunError
 from fathom.folders import write_text_atomically
 from fathom.pipeline.finetune import finetune
 from fathom.pipeline.pretrain import pretrain
@@ -31,6 +31,19 @@ RESULTS = Path(__file__).parent / "results"
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def run(app: Callable[[], Any]) -> int:
+    """A benchmark's command, and what becomes of its errors: the exit code."""
+    try:
+        app()
+    except InterruptedRunError:
+        say("stopped; give the same command again to go on")
+        return 130
+    except FathomError as error:
+        say(str(error))
+        return 1
+    return 0
 
 
 def pretrained(settings: PretrainSettings, folder: Path) -> MadeBy:

@@ -12,7 +12,6 @@ everything else as it comes. Only updates are timed, not loading. A command that
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import tempfile
@@ -25,13 +24,12 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from steps import RESULTS, finetuned, kept, say, write_record
+from steps import RESULTS, finetuned, kept, run, say, write_record
 from timing import machine, summary
 
 from fathom.checkpoint import load_model, resolve_model
 from fathom.cli.console import table
 from fathom.data import Example, TokenizedDataset, open_data
-from fathom.errors import FathomError
 from fathom.inference import Predictor
 from fathom.limits.statistics import wilson
 from fathom.objectives import Classification
@@ -232,15 +230,5 @@ def _trainer_answers(examples: list[Example], texts: list[str], seed: int, epoch
     return [names[model.config.label2id[answer["label"]]] for answer in answers]
 
 
-def main() -> int:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    try:
-        app()
-    except FathomError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app))

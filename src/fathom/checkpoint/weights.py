@@ -167,26 +167,31 @@ def fill_model(
     Raises:
         ModelFolderError: missing, unexpected and wrong-shape tensors, all of them in one message.
     """
-    given = {name for name in translation.ours if not name.startswith(without)}
     wanted = model.state_dict(keep_vars=True)
     complaints = [f"unexpected: {name}" for name in translation.unknown]
-    made = []
-    for name, target in wanted.items():
-        fresh_allowed = new_head and not name.startswith(STACK)
-        tensor = translation.ours[name] if name in given else None
-        if tensor is not None and tensor.shape == target.shape:
+    placed = set()  # names of ours that something was there for
+
+    def may_be_fresh(name: str) -> bool:
+        return new_head and not name.startswith(STACK)
+
+    for name in translation.ours:  # in the order of the file: what one of its tensors holds comes together
+        if name.startswith(without):
+            continue
+        if name not in wanted:
+            copied = name == "output.weight" and config.tied
+            if not (copied or name.startswith("pooler.") or may_be_fresh(name)):
+                complaints.append(f"unexpected: {name}")
+            continue
+        tensor, target = translation.ours[name], wanted[name]
+        if tensor.shape == target.shape:
             with torch.no_grad():
                 target.copy_(tensor)
-        elif fresh_allowed:
-            made.append(name)
-        elif tensor is None:
-            complaints.append(f"missing: {name}")
-        else:
+            placed.add(name)
+        elif not may_be_fresh(name):
             complaints.append(f"wrong shape: {name} is {list(tensor.shape)}, expected {list(target.shape)}")
-    for name in given - wanted.keys():
-        copied = name == "output.weight" and config.tied
-        if not (copied or name.startswith("pooler.") or (new_head and not name.startswith(STACK))):
-            complaints.append(f"unexpected: {name}")
+            placed.add(name)
+    made = [name for name in wanted if name not in placed and may_be_fresh(name)]
+    complaints += [f"missing: {name}" for name in wanted if name not in placed and not may_be_fresh(name)]
     if complaints:
         raise ModelFolderError(
             f"the weights of {source} do not fit the model that its config.json describes:\n    "

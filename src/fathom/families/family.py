@@ -134,15 +134,19 @@ class Translation:
 
 @dataclass(frozen=True)
 class _Ours(Mapping[str, Tensor]):
-    """Tensors of ours, each made of theirs when it is asked for: no more than one of them has to be in memory."""
+    """Tensors of ours, each made of theirs when it is asked for: no more than one of theirs has to be in memory."""
 
     theirs: Mapping[str, Tensor]
-    places: dict[str, tuple[str, int, Step]]  # by our names: theirs, which of its pieces, how it is cut
+    places: dict[str, tuple[str, tuple[str, ...], Step]]  # by our names: theirs, all of ours that it holds, how it is cut
     config: TransformerConfig
+    last: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # of theirs that was read last: what it holds
 
     def __getitem__(self, name: str) -> Tensor:
-        theirs, place, step = self.places[name]
-        return step.to_ours(self.theirs[theirs], self.config)[place]
+        theirs, held, step = self.places[name]
+        if theirs not in self.last:
+            self.last.clear()
+            self.last[theirs] = dict(zip(held, step.to_ours(self.theirs[theirs], self.config), strict=True))
+        return self.last[theirs][name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)
@@ -281,7 +285,7 @@ class Family:
             elif (targets := table[full][0]) is None:
                 result.dropped.append(name)
             else:
-                ours.places.update({target: (name, place, table[full][1]) for place, target in enumerate(targets)})
+                ours.places.update(dict.fromkeys(targets, (name, targets, table[full][1])))
         return result
 
     def to_theirs(self, tensors: Mapping[str, Tensor], config: TransformerConfig, task: Task) -> dict[str, Tensor]:
