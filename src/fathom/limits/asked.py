@@ -4,7 +4,7 @@
     asked.probabilities(texts)       # (n, K) float64; texts that were answered before cost nothing
 
 The cache is append-only and holds no text that was asked, only 128 bits of SHA-256 of it; an audit that was stopped goes on
-where it was. `Answers` and `with_patience` serve models that write as well (limits/writing/asked.py).
+where it was. `Answers` and `Counted` serve models that write as well (limits/writing/asked.py).
 """
 
 from __future__ import annotations
@@ -151,7 +151,45 @@ def with_patience(
     raise AssertionError("unreachable")
 
 
-class Asked:
+class Counted:
+    """What asking costs: a budget that is not exceeded, and patience with calls that fail."""
+
+    def __init__(
+        self,
+        *,
+        budget: int | None = None,
+        retries: int = RETRIES,
+        pause: float = PAUSE,
+        on_answers: Callable[[int], None] | None = None,
+    ) -> None:
+        """Nothing has been asked yet.
+
+        Args:
+            budget: the most texts that may be asked; None: as many as needed.
+            retries: further tries after a call that raised.
+            pause: seconds before the first of them; doubled each time.
+            on_answers: told how many more texts are answered, batch by batch.
+        """
+        self.cost = Cost()
+        self.budget = budget
+        self.on_answers = on_answers or (lambda count: None)
+        self._retries, self._pause = retries, pause
+
+    @property
+    def left(self) -> int | None:
+        """Texts that may still be asked; None: no budget was set."""
+        return None if self.budget is None else max(0, self.budget - self.cost.calls)
+
+    def _afford(self, needed: int) -> None:
+        """Raises BudgetSpentError where so many more texts are more than are left."""
+        if self.left is not None and needed > self.left:
+            raise BudgetSpentError(f"{needed:,} more answers are needed, and {self.left:,} calls are left of {self.budget:,}")
+
+    def _patiently(self, call: Callable[[], Answer], failed: Callable[[Exception, int], FathomError]) -> Answer:
+        return with_patience(call, self.cost, failed, retries=self._retries, pause=self._pause)
+
+
+class Asked(Counted):
     """Wraps a classifier. Not for several threads."""
 
     def __init__(
@@ -169,19 +207,13 @@ class Asked:
         Args:
             classifier: whom to ask.
             cache: a file to keep answers in; one of another classifier is begun anew. None: memory only.
-            budget: the most texts that may be asked; None: as many as needed.
-            retries: further tries after a call that raised.
-            pause: seconds before the first of them; doubled each time.
-            on_answers: told how many more texts are answered, batch by batch.
+            budget, retries, pause, on_answers: see `Counted`.
 
         Raises:
             MachineError: the cache cannot be written.
         """
+        super().__init__(budget=budget, retries=retries, pause=pause, on_answers=on_answers)
         self.classifier = classifier
-        self.cost = Cost()
-        self.budget = budget
-        self.on_answers = on_answers or (lambda count: None)
-        self._retries, self._pause = retries, pause
         head = {"name": classifier.name, "labels": classifier.labels, "fingerprint": classifier.fingerprint()}
         self._cache = cache
         self._answers = Answers(cache, head, read=self._row, write=lambda row: row.tolist())
@@ -191,11 +223,6 @@ class Asked:
     def labels(self) -> list[str]:
         """By column."""
         return self.classifier.labels
-
-    @property
-    def left(self) -> int | None:
-        """Calls that may still be made; None: no budget was set."""
-        return None if self.budget is None else max(0, self.budget - self.cost.calls)
 
     @property
     def kept(self) -> int:
@@ -215,8 +242,7 @@ class Asked:
         """
         keys = [key_of(text) for text in texts]
         fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._answers.found}
-        if self.left is not None and len(fresh) > self.left:
-            raise spent(len(fresh), self.left, self.budget)
+        self._afford(len(fresh))
         if earlier := self._answers.take_earlier(keys):
             self.cost.from_cache += earlier
             self.on_answers(earlier)
@@ -239,8 +265,7 @@ class Asked:
         """
         keys = [key_of(text) for text in texts]
         fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._states}
-        if self.left is not None and len(fresh) > self.left:
-            raise spent(len(fresh), self.left, self.budget)
+        self._afford(len(fresh))
         for part in _batches(list(fresh.items()), self.classifier.batch):
             some = [text for _, text in part]
             started = time.monotonic()
@@ -277,8 +302,7 @@ class Asked:
         """
         if "embeddings" in self.classifier.capabilities:
             return self.states(texts).logits
-        if self.left is not None and len(texts) > self.left:
-            raise spent(len(texts), self.left, self.budget)
+        self._afford(len(texts))
         started = time.monotonic()
         found = [self.classifier.logits(texts[start : start + 256]) for start in range(0, len(texts), 256)]
         self.cost.seconds += time.monotonic() - started
@@ -292,8 +316,7 @@ class Asked:
             BudgetSpentError: more texts than calls are left.
             PredictorError: it raised at every try, or an answer is none.
         """
-        if self.left is not None and len(texts) > self.left:
-            raise spent(len(texts), self.left, self.budget)
+        self._afford(len(texts))
         before = self.cost.seconds
         self._ask(list(texts))
         return self.cost.seconds - before
@@ -310,10 +333,7 @@ class Asked:
         some = list(dict.fromkeys(texts))[:TWICE]
         resumed = self._answers.earlier.intersection(map(key_of, some))
         first = self.probabilities(some)
-        if self.left is not None and len(some) > self.left:
-            raise BudgetSpentError(
-                f"asking {len(some)} texts a second time needs more than the {self.left} calls that are left"
-            )
+        self._afford(len(some))
         again = np.concatenate([self._ask([text]) for text in some])
         differences = np.abs(first - again).max(axis=1)
         worst = int(differences.argmax())
@@ -339,9 +359,7 @@ class Asked:
                 do=f"call it with [{texts[0][:60]!r}, …] to see why; it was tried {tries} times",
             )
 
-        answer = with_patience(
-            lambda: self.classifier.probabilities(texts), self.cost, failed, retries=self._retries, pause=self._pause
-        )
+        answer = self._patiently(lambda: self.classifier.probabilities(texts), failed)
         self.cost.calls += len(texts)
         return _checked(answer, texts, self.classifier)
 
@@ -350,11 +368,6 @@ class Asked:
         if answer.shape != (len(self.labels),):
             raise ValueError("a row of another length")
         return answer
-
-
-def spent(needed: int, left: int, budget: int | None) -> BudgetSpentError:
-    """Says what was needed and what was left."""
-    return BudgetSpentError(f"{needed:,} more answers are needed, and {left:,} calls are left of {budget:,}")
 
 
 def key_of(text: str) -> bytes:

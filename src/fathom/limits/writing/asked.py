@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fathom.errors import PredictorError
-from fathom.limits.asked import PAUSE, RETRIES, Answers, Cost, key_of, spent, with_patience
+from fathom.limits.asked import PAUSE, RETRIES, Answers, Counted, key_of
 from fathom.limits.writing.model import CausalModel, Choice, Request
 
 Asking = TypeVar("Asking", Request, Choice)
 BATCH_CHARACTERS = 20_000  # of the prompts of a batch, as if all were as long as the longest; what a stop can lose
 
 
-class AskedCausal:
+class AskedCausal(Counted):
     """Wraps a causal model. Not for several threads."""
 
     def __init__(
@@ -44,27 +44,16 @@ class AskedCausal:
         Args:
             model: whom to ask.
             cache: a file to keep answers in; one of another model is begun anew. None: memory only.
-            budget: the most texts that may be written or scored; None: as many as needed.
-            retries: further tries after a call that raised.
-            pause: seconds before the first of them; doubled each time.
-            on_answers: told how many more texts are written or scored.
+            budget, retries, pause, on_answers: see `Counted`; texts are those that are written or scored.
 
         Raises:
             MachineError: the cache cannot be written.
         """
+        super().__init__(budget=budget, retries=retries, pause=pause, on_answers=on_answers)
         self.model = model
-        self.cost = Cost()
-        self.budget = budget
-        self.on_answers = on_answers or (lambda count: None)
-        self._retries, self._pause = retries, pause
         head = {"name": model.name, "writes": True, "fingerprint": model.fingerprint()}
         self._written: Answers[list[Any]] = Answers(cache, head, read=_checked_line, write=lambda answer: answer)
         self._needed: dict[bytes, None] = {}
-
-    @property
-    def left(self) -> int | None:
-        """Texts that may still be asked for; None: no budget was set."""
-        return None if self.budget is None else max(0, self.budget - self.cost.calls)
 
     @property
     def kept(self) -> int:
@@ -116,8 +105,7 @@ class AskedCausal:
             self.on_answers(earlier)
         fresh = {key: one for key, one in by_key.items() if key not in self._written.found}
         needed = sum(map(size, fresh.values()))
-        if self.left is not None and needed > self.left:
-            raise spent(needed, self.left, self.budget)
+        self._afford(needed)
         for part in self._batches(list(fresh.items())):
             some = [one for _, one in part]
             found = call(some)
@@ -144,7 +132,7 @@ class AskedCausal:
             yield part
 
     def _write(self, requests: list[Request]) -> list[list[Any]]:
-        answer: Any = self._patiently(lambda: self.model.write(requests), requests[0].text)
+        answer: Any = self._answer(lambda: self.model.write(requests), requests[0].text)
         wanted = [request.samples for request in requests]
         if not isinstance(answer, list) or [len(its) for its in answer] != wanted:
             raise PredictorError(f"{self.model.name} did not answer {len(requests)} prompts with {sum(wanted)} texts")
@@ -153,7 +141,7 @@ class AskedCausal:
         return [[text.strip() for text in its] for its in answer]
 
     def _score(self, choices: list[Choice]) -> list[list[Any]]:
-        found = self._patiently(lambda: self.model.score(choices), choices[0].text)
+        found = self._answer(lambda: self.model.score(choices), choices[0].text)
         for choice, row in zip(choices, found, strict=True):
             if row.shape != (len(choice.answers),) or not np.isfinite(row).all() or (row > 1e-6).any():
                 raise PredictorError(
@@ -162,7 +150,7 @@ class AskedCausal:
                 )
         return [row.tolist() for row in found]
 
-    def _patiently(self, call: Callable[[], Any], prompt: str) -> Any:
+    def _answer(self, call: Callable[[], Any], prompt: str) -> Any:
         def failed(error: Exception, tries: int) -> PredictorError:
             return PredictorError(
                 f"{self.model.name} gave no answer to {prompt[:60]!r}: {str(error)[:300] or type(error).__name__}",
@@ -170,7 +158,7 @@ class AskedCausal:
                 do=f"check that it is up and not overloaded; it was asked {tries} times",
             )
 
-        return with_patience(call, self.cost, failed, retries=self._retries, pause=self._pause)
+        return self._patiently(call, failed)
 
 
 def _key(one: Request | Choice) -> bytes:
