@@ -23,7 +23,6 @@ less context than in the windows.
 
 from __future__ import annotations
 
-import io
 import json
 import lzma
 import math
@@ -35,6 +34,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from drawing import STYLE, as_svg
 from kneser_ney import KneserNey
 from matplotlib.figure import Figure
 from steps import kept, pretrained, say, summary, write_record
@@ -305,23 +305,12 @@ def _curve(folder: Path, tokens: int, text_bytes: int) -> list[dict[str, float]]
     return points
 
 
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "pretraining-curves",
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-}
 _COLOURS = {"causal": "#1f5fae", "permutation": "#b5521b", "kneser_ney": "#3a7d44", "xz": "#777777"}
 
 
 def figure(record: dict[str, Any]) -> Figure:
     """Bits per byte against tokens of training text."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawn = Figure(figsize=(7, 4.2), layout="constrained")
         axes = drawn.add_subplot()
         for name, held in record["models"].items():
@@ -342,7 +331,4 @@ def figure(record: dict[str, Any]) -> Figure:
 
 def draw(record: dict[str, Any]) -> str:
     """The picture as an SVG file that is the same every time it is made from the same record."""
-    file = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure(record).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    return as_svg(figure(record), "pretraining-curves")

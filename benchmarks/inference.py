@@ -13,7 +13,6 @@ be measured, and why, stands in the record.
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
@@ -255,9 +254,10 @@ def _as_text(measured: dict[str, Any]) -> str:
 def _picture(measured: dict[str, Any]) -> str:
     """Bars, one panel a task, the fastest on top."""
     import matplotlib as mpl
+    from drawing import STYLE, as_svg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "inference", "svg.fonttype": "none", "font.size": 9}):
+    with mpl.rc_context(STYLE | {"font.size": 9, "axes.grid": False}):
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         for panel, (task, held) in zip(figure.subplots(1, len(measured)), measured.items(), strict=True):
             order = sorted(held["engines"], key=lambda name: -held["engines"][name]["seconds"]["median"])
@@ -268,11 +268,8 @@ def _picture(measured: dict[str, Any]) -> str:
             bars = panel.barh(order, values, color=["#c2410c" if name in OURS else "#94a3b8" for name in order])
             panel.bar_label(bars, fmt="%.1f", padding=2)
             panel.set_title(f"{task}\n" + ("texts a second" if together else "milliseconds, median"), fontsize=9)
-            panel.spines[["top", "right"]].set_visible(False)
             panel.margins(x=0.18)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+    return as_svg(figure, "inference")
 
 
 if __name__ == "__main__":

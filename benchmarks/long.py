@@ -13,7 +13,6 @@ benchmarks/results/long.json and a picture beside it. One thread: OMP_NUM_THREAD
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import sys
@@ -29,6 +28,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 import typer
+from drawing import STYLE, as_svg
 from matplotlib.figure import Figure
 from steps import RESULTS, run, say, write_record
 from timing import interleaved, summary
@@ -278,17 +278,6 @@ def _or_never(tokens: int | None) -> str:
     return "no length" if tokens is None else f"{tokens:,}"
 
 
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "long",
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-}
 _COLOURS = {"modernbert": "#1f5fae", "gpt-neo": "#8a4fa3", "longformer": "#b5521b", "bigbird": "#3a7d44"}
 
 
@@ -299,7 +288,7 @@ def figure(record: dict[str, Any]) -> Figure:
         ("forward and backward, seconds", lambda point: point["forward_and_backward"]["median"]),
         ("memory with backward, MiB", lambda point: point["bytes"] / 2**20),
     ]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawn = Figure(figsize=(11, 4.6), layout="constrained")
         for axes, (title, value) in zip(drawn.subplots(1, 3), panels, strict=True):
             lines = [("dense", "between all tokens", record["dense"])]
@@ -323,10 +312,7 @@ def figure(record: dict[str, Any]) -> Figure:
 
 def draw(record: dict[str, Any]) -> str:
     """The picture as an SVG file that is the same every time it is made from the same record."""
-    file = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure(record).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    return as_svg(figure(record), "long")
 
 
 if __name__ == "__main__":
