@@ -33,7 +33,7 @@ quickstart: $(RUN)  ## install, then the whole way on real reviews: baseline, mo
 	$(BIN)/fathom quickstart
 
 test: lint  ## install, then lint, types and the fast tests, in two processes
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: $(TEST)  ## the tests that take minutes or need the measuring data in FATHOM_DATA
 	$(BIN)/pytest -m slow
