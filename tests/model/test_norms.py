@@ -47,3 +47,4 @@ def test_norms_stand_where_the_configuration_says() -> None:
     stack = Transformer(config(norm_position="before", first_norm=False, embedding_norm=True))
     assert [isinstance(block.norm_before_attention, nn.Identity) for block in stack.blocks] == [True, False]
     assert not isinstance(stack.embeddings.norm, nn.Identity)
+    assert isinstance(Transformer(config(norm_position="before", final_norm=False)).final_norm, nn.Identity)

@@ -1,7 +1,10 @@
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from fathom.training import TrainingSettings, fast_bfloat16
 from fathom.training.optimizer import make_optimizer
@@ -76,3 +79,18 @@ def test_precision_auto_follows_the_processor() -> None:
 def test_settings_refuse_zero(field: str) -> None:
     with pytest.raises(ValueError, match=field):
         TrainingSettings(**{field: 0})
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize(("beta2", "moved"), [(0.999, 31.66), (0.9, 6.16)])
+def test_a_gradient_that_comes_once_moves_a_rare_vector_as_the_settings_say(
+    optimizer: Literal["adamw", "muon"], beta2: float, moved: float
+) -> None:
+    model = nn.Linear(1, 1, bias=False)
+    weight = model.weight
+    nn.init.zeros_(weight)
+    mover = make_optimizer(model, TrainingSettings(optimizer=optimizer, learning_rate=1.0, weight_decay=0.0, beta2=beta2))
+    for step in range(5_400):  # long after the start, where averages still count what was not yet seen
+        weight.grad = torch.full_like(weight, float(step == 5_000))
+        mover.step()
+    assert -weight.item() == pytest.approx(moved, abs=0.01)

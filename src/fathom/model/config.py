@@ -72,6 +72,8 @@ class TransformerConfig:
     norm_bias: bool = True  # of layer norms
     embedding_norm: bool | None = None  # a norm over the sum of embeddings; None: where norms come after
     first_norm: bool = True  # norms before: whether the first block's attention has one
+    final_norm: bool = True  # norms before: whether what leaves the last block gets one; without it, a rare word that has
+    # hardly learned a vector hardly counts among the others of a text
     attention_bias: bool = True  # of the maps to queries, keys and values
     attention_output_bias: bool = True
     feed_forward_bias: bool = True

@@ -1,4 +1,4 @@
-"""The stack: embeddings, then blocks, then (where norms come before) one last norm."""
+"""The stack: embeddings, then blocks, then (usually, where norms come before) one last norm."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(
             Block(config, first=number == 0, reads_context=reads_context) for number in range(config.blocks)
         )
-        self.final_norm = make_norm(config) if config.norm_position == "before" else nn.Identity()
+        has_final_norm = config.norm_position == "before" and config.final_norm
+        self.final_norm = make_norm(config) if has_final_norm else nn.Identity()
         self.rotary = self.rotary_local = None
         if config.positions == "rotary":
             self.rotary = Rotary(config, config.rotary_base)

@@ -79,6 +79,7 @@ class ArchitectureSettings(_Closed):
     gated: bool = Field(default=False, description="a feed-forward part of three maps instead of two")
     norm: Literal["layer", "rms"] = "layer"
     norm_position: Literal["before", "after"] = "before"
+    final_norm: bool = Field(default=True, description="norms before: one more behind the last block")
     positions: Literal["learned", "sinusoidal", "rotary", "relative", "none"] = "learned"
     pooling: Literal["first", "mean", "last"] = "mean"
     pooler: bool = False

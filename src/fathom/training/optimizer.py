@@ -35,7 +35,14 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
             rate = peak * settings.layer_decay ** (depth + 1 - _layer(name, depth))
             groups.setdefault((orthogonal, decay, rate), []).append(parameter)
     described: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay, "lr": rate, "peak": rate, "orthogonal": orthogonal}
+        {
+            "params": parameters,
+            "weight_decay": decay,
+            "lr": rate,
+            "peak": rate,
+            "betas": (0.9, settings.beta2),
+            "orthogonal": orthogonal,
+        }
         for (orthogonal, decay, rate), parameters in groups.items()
     ]
     return Muon(described) if settings.optimizer == "muon" else torch.optim.AdamW(described, fused=True)
