@@ -35,8 +35,16 @@ def test_tables(language: str, tmp_path: Path) -> None:
     words = {"next_sentence": share(0.65), "sentence_order": share(0.51)}
     tasks = {name: {"bases": {"masked": share(0.55)}, "bag_of_words": share(0.88)} for name in ("answerable", "better")}
     write("relations", {"intrinsic": {"bases": {"masked": {"relations": relations}}, "words": words}, "downstream": tasks})
+    runs = [
+        {name: {"metrics": {"held_out": {"loss": loss}}} for name, loss in (("adamw", 5.0 + x), ("muon", 4.5))} for x in (0, 1)
+    ]
+    chosen, updates = {"adamw": 2e-3, "muon": 1.6e-2}, {"adamw": 500, "muon": 461}
+    gap = {"mean": -1.0, "interval": [-1.5, 0.5]}
+    write("optimizers", {"runs": runs, "chosen": chosen, "updates": updates, "difference": gap})
     found = pretraining(language, tmp_path)
     assert "| 1,000 | 80.00 % (79.00–81.00) | 60.00 % (59.00–61.00) | +20.00 (+19.00–+21.00) | 85.00 % (84.00–86.00) |" in found
     assert "n = 4 | 1.400 |" in found
     assert "| `masked` | 71.00 % (70.00–72.00) | 52.00 %" in found
     assert "88.00 % (87.00–89.00) |" in found
+    assert "| AdamW | 0.002 | 500 | 5.500 (5.000–6.000) |\n| Muon | 0.016 | 461 | 4.500 (4.500–4.500) |" in found
+    assert all(value in found for value in ("−1.000", "−1.500", "+0.500"))
