@@ -81,7 +81,7 @@ PRETRAINING: dict[str, dict[str, Any]] = {
             "plain": "MiniLM",
         },
         "transfer": "Test answers right, mean of {seeds} seeds; the intervals are over seeds and test reviews.",
-        "bits": "| model | bits per byte of held-out reviews |",
+        "bits": "| model | tokens read | bits per byte of held-out reviews |",
         "causal": "causal, left to right",
         "permutation": "permutation, left to right",
         "drawn": "permutation, in a drawn order",
@@ -102,7 +102,7 @@ PRETRAINING: dict[str, dict[str, Any]] = {
             "plain": "MiniLM",
         },
         "transfer": "测试正确率，{seeds} 个种子的均值；区间同时考虑种子与测试影评。",
-        "bits": "| 模型 | 留出影评上每字节的比特数 |",
+        "bits": "| 模型 | 读过的词元 | 留出影评上每字节的比特数 |",
         "causal": "因果模型，从左到右",
         "permutation": "排列模型，从左到右",
         "drawn": "排列模型，随机顺序",
@@ -340,14 +340,16 @@ def _transfer(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
 
 def _bits(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
     models, best = record["models"], record["kneser_ney"]["best"]
-    found = {
-        words["causal"]: models["causal"]["left_to_right"],
-        words["permutation"]: models["permutation"]["left_to_right"],
-        words["drawn"]: models["permutation"]["drawn_order"],
-        words["kneser_ney"].format(best["order"]): best,
-        words["xz"]: record["xz"]["after_training_text"],
-    }
-    return _table(words["bits"], [[name, f"{held['bits_per_byte']:.3f}"] for name, held in found.items()])
+    causal, permutation = models["causal"], models["permutation"]
+    read_by = {name: held["curve"][-1]["tokens"] for name, held in models.items()}
+    rows: list[tuple[str, int, dict[str, Any]]] = [
+        (words["causal"], read_by["causal"], causal["left_to_right"]),
+        (words["permutation"], read_by["permutation"], permutation["left_to_right"]),
+        (words["drawn"], read_by["permutation"], permutation["drawn_order"]),
+        (words["kneser_ney"].format(best["order"]), best["tokens"], best),
+        (words["xz"], best["tokens"], record["xz"]["after_training_text"]),
+    ]
+    return _table(words["bits"], [[name, f"{tokens:,}", f"{held['bits_per_byte']:.3f}"] for name, tokens, held in rows])
 
 
 def _relations(record: dict[str, Any], words: dict[str, Any]) -> list[str]:

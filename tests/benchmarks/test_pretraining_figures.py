@@ -22,12 +22,16 @@ def test_tables(language: str, tmp_path: Path) -> None:
     of_arms = {"pretrained": {"accuracy": share(0.8)}, "random": {"accuracy": share(0.6)}}
     results = [{"labels": 1000, **of_arms, "gap": share(0.2), "bag_of_words": {"accuracy": share(0.85)}}]
     write("encoder", {"arms": ["pretrained", "random"], "seeds": [0, 1], "results": results})
-    models = {"causal": {"left_to_right": share(1.5)}, "permutation": {"left_to_right": share(1.7), "drawn_order": share(1.6)}}
+    curve = [{"tokens": 1_000}, {"tokens": 2_000}]
+    models = {
+        "causal": {"left_to_right": share(1.5), "curve": curve},
+        "permutation": {"left_to_right": share(1.7), "drawn_order": share(1.6), "curve": curve},
+    }
     write(
         "curves",
         {
             "models": models,
-            "kneser_ney": {"best": {"order": 4, **share(1.4)}},
+            "kneser_ney": {"best": {"order": 4, "tokens": 8_000, **share(1.4)}},
             "xz": {"after_training_text": share(2.25)},
         },
     )
@@ -43,7 +47,7 @@ def test_tables(language: str, tmp_path: Path) -> None:
     write("optimizers", {"runs": runs, "chosen": chosen, "updates": updates, "difference": gap})
     found = pretraining(language, tmp_path)
     assert "| 1,000 | 80.00 % (79.00–81.00) | 60.00 % (59.00–61.00) | +20.00 (+19.00–+21.00) | 85.00 % (84.00–86.00) |" in found
-    assert "n = 4 | 1.400 |" in found
+    assert "n = 4 | 8,000 | 1.400 |" in found
     assert "| `masked` | 71.00 % (70.00–72.00) | 52.00 %" in found
     assert "88.00 % (87.00–89.00) |" in found
     assert "| AdamW | 0.002 | 500 | 5.500 (5.000–6.000) |\n| Muon | 0.016 | 461 | 4.500 (4.500–4.500) |" in found
