@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fathom.errors import PredictorError
-from fathom.limits.asked import Asked, BudgetSpentError
+from fathom.limits.asked import Asked
+from fathom.limits.asking import BudgetSpentError
 from fathom.limits.classifier import Classifier, NotMeasurableError, TryAgainError
 
 TEXTS = [f"text {number}" for number in range(20)]

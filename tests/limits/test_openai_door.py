@@ -19,7 +19,7 @@ import torch
 import fathom
 from fathom.errors import PredictorError, SettingsError
 from fathom.limits import asked as patience
-from fathom.limits.asked import BudgetSpentError
+from fathom.limits.asking import BudgetSpentError
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.doors import open_door
 from fathom.limits.doors.http import TOKEN

@@ -191,7 +191,7 @@ def test_an_interrupted_audit_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_model_that_fails_keeps_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fathom.limits.asked.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("fathom.limits.asking.time.sleep", lambda seconds: None)
     with pytest.raises(PredictorError, match=r"scribe gave no answer to .*gone"):
         audit(Fails(200, OSError("gone")), output=tmp_path)
     assert (tmp_path / PARTIAL).is_file()

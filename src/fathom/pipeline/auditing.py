@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import fathom
 from fathom.checkpoint import machine
 from fathom.errors import SettingsError
-from fathom.limits.asked import Asked, BudgetSpentError
+from fathom.limits.asked import Asked
+from fathom.limits.asking import BudgetSpentError
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import Language, Measuring
 from fathom.limits.record import CostFacts, Making, Measure, Status

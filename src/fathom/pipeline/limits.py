@@ -25,7 +25,8 @@ from fathom.data import CANARIES, Canary, Columns, Example, assign_parts, open_d
 from fathom.data.description import hash_of
 from fathom.errors import DataError, InterruptedRunError, ModelFolderError, SettingsError
 from fathom.folders import machine_errors, write_text_atomically
-from fathom.limits.asked import TWICE, Asked, BudgetSpentError
+from fathom.limits.asked import TWICE, Asked
+from fathom.limits.asking import BudgetSpentError
 from fathom.limits.behaviour import read_suite
 from fathom.limits.classifier import Classifier, NotMeasurableError
 from fathom.limits.context import READ, Beside, Context, Labelled, Language, Measuring, Suite, stops

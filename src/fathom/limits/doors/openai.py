@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fathom.errors import PredictorError, SettingsError
-from fathom.limits.asked import RETRIES, Cost, with_patience
+from fathom.limits.asking import RETRIES, Cost, with_patience
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.doors.http import TIMEOUT, TOKEN, RefusedError, call_json
 from fathom.limits.writing.model import TEXT_ENDS, CausalModel, Choice, Request, TooLongError, as_text

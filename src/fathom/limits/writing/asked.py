@@ -3,8 +3,8 @@
     asked = AskedCausal(model, cache=Path("answers.jsonl"), budget=5_000)
     asked.write([Request("What is the capital of France?")])     # what was answered before costs nothing
 
-As limits/asked.py for classifiers, whose cache and patience it uses. Here the cache holds what the model wrote, as long as an
-audit is not over.
+As limits/asked.py for classifiers; cache, budget and patience are those of limits/asking.py. Here the cache holds what the
+model wrote, as long as an audit is not over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fathom.errors import PredictorError
-from fathom.limits.asked import PAUSE, RETRIES, Answers, Counted, key_of
+from fathom.limits.asking import PAUSE, RETRIES, Answers, Counted, key_of
 from fathom.limits.writing.model import CausalModel, Choice, Request
 
 Asking = TypeVar("Asking", Request, Choice)
