@@ -179,7 +179,7 @@ def test_finetune_refuses_an_output_that_is_there_and_leaves_it(tmp_path: Path) 
 def test_finetune_says_what_it_cannot_learn_from(tmp_path: Path, rows: list[Example], reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         run(tmp_path / "model", rows=rows)
-    assert not (tmp_path / "model").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

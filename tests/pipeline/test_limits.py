@@ -362,6 +362,8 @@ def test_settings_that_cannot_be_used_are_said(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as caught:
             audit(Knows(), examples(), **wrong)
         assert message in str(caught.value)
+    with pytest.raises(SettingsError, match="there is no measure 'luck'"):  # before a model is looked for
+        audit("python:nowhere:gone", examples(), only=["luck"])
     (tmp_path / LIMITS).write_text(json.dumps({"notes": "of mine"}))
     with pytest.raises(SettingsError, match="is not replaced"):
         audit(Knows(), examples(), output=tmp_path)

@@ -49,6 +49,7 @@ from fathom.pipeline.run import (
     begin_run,
     has_checkpoint,
     measured_now,
+    removed_if_unusable,
     run_fingerprint,
     run_record,
     run_vocabulary,
@@ -124,39 +125,42 @@ def finetune(
     with ranks.first_goes_ahead():
         partial = begin_run(output, settings, resume=resume or not ranks.is_first, overwrite=overwrite)
     commit = source_commit()  # of the code that runs; a checkout may move on meanwhile
-    listener.on_message("reading the data")
-    if train_examples is None:
-        if settings.data is None:
-            raise SettingsError("no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …")
-        train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
-    parts = split_examples(train_examples, settings, dev_examples)
-    canaries: list[Canary] = []
-    if settings.canaries:
-        parts, canaries = _plant(parts, settings)
-        listener.on_message(f"planting {settings.canaries:,} random texts with random labels; {CANARIES} names them")
-    torch.manual_seed(settings.training.seed)
-    with ranks.first_goes_ahead():
-        model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
-    for note in notes:
-        listener.on_message(note)
-    max_length = min(settings.max_length, model.config.max_length)
-    about = About(
-        labels=parts.labels, max_length=max_length, long_text=settings.long_text, stride=settings.stride, parents=parents
-    )
-
-    def tokenise(examples: Iterable[Example], spill: str) -> TokenizedDataset:
-        return TokenizedDataset.build(
-            examples,
-            tokenizer,
-            labels=parts.labels,
-            max_length=max_length,
-            long_text=settings.long_text,
-            stride=settings.stride,
-            spill_to=partial / f"{spill}-{ranks.rank}.ids",
+    with removed_if_unusable(partial, resume=resume or not ranks.is_first):
+        listener.on_message("reading the data")
+        if train_examples is None:
+            if settings.data is None:
+                raise SettingsError(
+                    "no data was named", expected="a name, a path or hf:owner/name", do="fathom finetune DATA …"
+                )
+            train_examples = open_data(settings.data, columns=settings.columns.columns(), labelled=True)
+        parts = split_examples(train_examples, settings, dev_examples)
+        canaries: list[Canary] = []
+        if settings.canaries:
+            parts, canaries = _plant(parts, settings)
+            listener.on_message(f"planting {settings.canaries:,} random texts with random labels; {CANARIES} names them")
+        torch.manual_seed(settings.training.seed)
+        with ranks.first_goes_ahead():
+            model, tokenizer, parents, notes = _start(settings, parts, partial / "vocabulary")
+        for note in notes:
+            listener.on_message(note)
+        max_length = min(settings.max_length, model.config.max_length)
+        about = About(
+            labels=parts.labels, max_length=max_length, long_text=settings.long_text, stride=settings.stride, parents=parents
         )
 
-    listener.on_message("tokenising")
-    train_set, dev_set = tokenise(parts.train, "train"), tokenise(parts.dev, "dev")
+        def tokenise(examples: Iterable[Example], spill: str) -> TokenizedDataset:
+            return TokenizedDataset.build(
+                examples,
+                tokenizer,
+                labels=parts.labels,
+                max_length=max_length,
+                long_text=settings.long_text,
+                stride=settings.stride,
+                spill_to=partial / f"{spill}-{ranks.rank}.ids",
+            )
+
+        listener.on_message("tokenising")
+        train_set, dev_set = tokenise(parts.train, "train"), tokenise(parts.dev, "dev")
     facts = parts.facts | _padding(train_set, settings) | {"truncated_share": train_set.truncated_share}
     listener.on_message(_describe(facts))
 

@@ -135,6 +135,7 @@ def audit(
     target = None if output is None else Path(output)
     if target is not None:
         _check_output(target)
+    _named(chosen.only, (*MEASURINGS, *CAUSAL_MEASURINGS))  # said before a model is opened
     on_message("opening the model")
     opened = open_door(predictor, labels=labels, device=device)
     cache = None if target is None else target / ANSWERS
