@@ -183,8 +183,12 @@ def audits(language: str, results: Path = RESULTS) -> str:
     held = [{measure["name"]: measure for measure in record["measures"]} for record in records.values()]
     rows = [[row, *(_limit(one.get(name)) for one in held)] for name, row in words["rows"].items()]
     head = "| " + " | ".join([words["limit"], *(words["columns"][name] for name in records)]) + " |"
-    machine = next(iter(records.values()))["making"]["machine"]
-    return "\n".join([*_table(head, rows), "", words["note"].format(**machine), ""])
+    machines = [record["making"]["machine"] for record in records.values()]
+    threads, processors = (list(dict.fromkeys(machine[name] for machine in machines)) for name in ("threads", "processor"))
+    if len(threads) > 1:  # in the order of the columns
+        threads = [machine["threads"] for machine in machines]
+    note = words["note"].format(threads=" / ".join(threads), processor=" / ".join(processors))
+    return "\n".join([*_table(head, rows), "", note, ""])
 
 
 def _limit(measure: dict[str, Any] | None) -> str:
