@@ -184,11 +184,13 @@ def audits(language: str, results: Path = RESULTS) -> str:
     rows = [[row, *(_limit(one.get(name)) for one in held)] for name, row in words["rows"].items()]
     head = "| " + " | ".join([words["limit"], *(words["columns"][name] for name in records)]) + " |"
     machines = [record["making"]["machine"] for record in records.values()]
-    threads, processors = (list(dict.fromkeys(machine[name] for machine in machines)) for name in ("threads", "processor"))
-    if len(threads) > 1:  # in the order of the columns
-        threads = [machine["threads"] for machine in machines]
-    note = words["note"].format(threads=" / ".join(threads), processor=" / ".join(processors))
+    note = words["note"].format(**{name: _by_column([one[name] for one in machines]) for name in ("threads", "processor")})
     return "\n".join([*_table(head, rows), "", note, ""])
+
+
+def _by_column(values: list[str]) -> str:
+    """Once if all columns have the same, else in their order."""
+    return values[0] if len(set(values)) == 1 else " / ".join(values)
 
 
 def _limit(measure: dict[str, Any] | None) -> str:

@@ -19,6 +19,7 @@ from fathom.errors import ModelFolderError, SettingsError
 from fathom.limits.measures import accuracy, calibration
 from fathom.limits.page import PAGE_FILE
 from fathom.limits.record import LIMITS
+from fathom.pipeline import audited_texts
 from fathom.pipeline import limits as pipeline
 from tests import tiny
 
@@ -38,7 +39,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Example(example.text, names[str(example.label)]) for example in tiny.examples(30)]
 
     monkeypatch.setattr(pipeline, "MEASURINGS", (accuracy.MEASURING, calibration.MEASURING))
-    monkeypatch.setattr(pipeline, "open_data", opened)
+    monkeypatch.setattr(audited_texts, "open_data", opened)
     monkeypatch.setattr(bag_of_words, "open_data", opened)
     bag_of_words.fitted.cache_clear()
 

@@ -14,7 +14,8 @@ import fathom
 from fathom.data import CANARIES, Example, planted, read_canaries
 from fathom.errors import DataError, FathomError, SettingsError
 from fathom.folders import verify_folder
-from fathom.pipeline.finetune import FinetuneResult, finetune, split_examples
+from fathom.pipeline.finetune import FinetuneResult, finetune
+from fathom.pipeline.labelled_parts import split_examples
 from fathom.pipeline.settings import validate_settings
 from tests import tiny
 

@@ -8,13 +8,11 @@ chooses the best weights and fits the temperature; no test text is ever read her
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,22 +26,19 @@ from fathom.data import (
     Canary,
     Example,
     TokenizedDataset,
-    assign_parts,
     canaries_to_json,
-    make_canaries,
     open_data,
     plan_batches,
-    planted,
     random_padding_share,
 )
 from fathom.data import padding_share as share_of_padding
-from fathom.data.description import add_to_hash
-from fathom.errors import DataError, SettingsError
+from fathom.errors import SettingsError
 from fathom.folders import machine_errors, sha256_of_file
 from fathom.inference import Predictor, pick_device, text_probabilities, window_logits
 from fathom.limits.statistics import fit_temperature, negative_log_likelihood
 from fathom.model import SequenceClassifier
 from fathom.objectives import Classification
+from fathom.pipeline.labelled_parts import Parts, plant_canaries, split_examples
 from fathom.pipeline.run import (
     Texts,
     begin_run,
@@ -55,10 +50,9 @@ from fathom.pipeline.run import (
     run_vocabulary,
     step_folder,
 )
-from fathom.pipeline.seen import SEEN, SeenTexts
+from fathom.pipeline.seen import SEEN
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, FinetuneSettings, VocabularySettings
 from fathom.text import Tokenizer, read_vectors
-from fathom.text.splitting import mostly_chinese
 from fathom.training import Listener, Ranks, SilentListener, TrainingResult, train
 from fathom.training.loop import METRICS
 from fathom.training.tensorboard import TensorBoardListener
@@ -72,17 +66,6 @@ class FinetuneResult:
     predictor: Predictor
     made_by: MadeBy
     training: TrainingResult
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The data of a run, split; iterating a part reads its rows anew, so nothing has to fit into memory."""
-
-    train: Iterable[Example]
-    dev: Iterable[Example]
-    labels: list[str]
-    facts: dict[str, Any]  # rows, hashes, duplicates
-    seen: SeenTexts
 
 
 def finetune(
@@ -136,7 +119,7 @@ def finetune(
         parts = split_examples(train_examples, settings, dev_examples)
         canaries: list[Canary] = []
         if settings.canaries:
-            parts, canaries = _plant(parts, settings)
+            parts, canaries = plant_canaries(parts, settings)
             listener.on_message(f"planting {settings.canaries:,} random texts with random labels; {CANARIES} names them")
         torch.manual_seed(settings.training.seed)
         with ranks.first_goes_ahead():
@@ -225,101 +208,6 @@ def finetune(
             shutil.rmtree(partial, ignore_errors=True)
     predictor = Predictor(model, tokenizer, calibrated)
     return FinetuneResult(output, predictor, made_by, result)
-
-
-def split_examples(
-    train_examples: Iterable[Example], settings: FinetuneSettings, dev_examples: Iterable[Example] | None = None
-) -> Parts:
-    """One pass over the data for labels, hashes and parts; the parts read it again when they are iterated.
-
-    Raises:
-        DataError: no texts, a text without a label, one label only, or too few texts for two parts.
-    """
-    keys, labels, hashes = [], set(), hashlib.sha256()
-    seen = SeenTexts()
-    for example in train_examples:
-        if example.label is None:
-            raise DataError("the data has no labels", expected="a label for each text", do="name its column: --label COLUMN")
-        digest = seen.add(example)
-        keys.append(f"group {example.group}" if example.group is not None else f"text {digest:016x}")
-        labels.add(example.label)
-        add_to_hash(hashes, example)
-    if not keys:
-        raise DataError("the data holds no texts", expected="labelled texts", do="check the file")
-    if len(labels) < 2:
-        raise DataError(
-            f"every one of the {len(keys):,} texts has the label {next(iter(labels))!r}",
-            expected="at least two different labels",
-            do="check the label column (--label COLUMN)",
-        )
-    facts: dict[str, Any] = {"rows": len(keys), "data_sha256": hashes.hexdigest(), "duplicates": len(keys) - len(seen)}
-    ordered = sorted(labels)
-    if dev_examples is not None:
-        for example in dev_examples:
-            seen.add(example)
-        return Parts(train_examples, dev_examples, ordered, facts | _part_facts(train_examples, dev_examples), seen)
-    fractions = {"train": 1 - settings.dev_fraction, "dev": settings.dev_fraction}
-    assigned = np.array(assign_parts(keys, fractions, seed=settings.training.seed))
-    chosen = {name: _Selection(train_examples, assigned == name) for name in fractions}
-    for name, part in chosen.items():
-        if not part.chosen.any():
-            raise DataError(
-                f"{len(keys)} texts in {len(set(keys))} groups leave nothing for the {name} part",
-                expected="enough texts for a train and a dev part",
-                do="add data, or raise --dev-fraction",
-            )
-    facts |= _part_facts(chosen["train"], chosen["dev"])
-    return Parts(chosen["train"], chosen["dev"], ordered, facts, seen)
-
-
-def _plant(parts: Parts, settings: FinetuneSettings) -> tuple[Parts, list[Canary]]:
-    """The parts with canaries behind the training texts; the dev part has none.
-
-    Raises:
-        DataError: texts in pairs.
-    """
-    first = list(islice(parts.train, 100))
-    if any(example.pair is not None for example in first):
-        raise DataError("canaries cannot be planted among pairs of texts", expected="single texts", do="leave --canaries out")
-    language: Literal["en", "zh"] = "zh" if mostly_chinese(example.text for example in first) else "en"
-    canaries = make_canaries(settings.canaries, parts.labels, language=language, seed=settings.training.seed)
-    rows = planted(canaries)
-    for row in rows:
-        parts.seen.add(row)
-    return replace(parts, train=_Chained(parts.train, rows), facts=parts.facts | {"canaries": len(rows)}), canaries
-
-
-@dataclass(frozen=True)
-class _Chained:
-    """Re-iterable examples, one after the other."""
-
-    first: Iterable[Example]
-    second: Iterable[Example]
-
-    def __iter__(self) -> Iterator[Example]:
-        return chain(self.first, self.second)
-
-
-@dataclass(frozen=True)
-class _Selection:
-    """The chosen rows of re-iterable examples."""
-
-    examples: Iterable[Example]
-    chosen: np.ndarray  # (rows,) booleans
-
-    def __iter__(self) -> Iterator[Example]:
-        return (example for example, taken in zip(self.examples, self.chosen, strict=True) if taken)
-
-
-def _part_facts(train_part: Iterable[Example], dev_part: Iterable[Example]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    for name, part in (("train", train_part), ("dev", dev_part)):
-        hashes, rows = hashlib.sha256(), 0
-        for example in part:
-            add_to_hash(hashes, example)
-            rows += 1
-        facts |= {f"{name}_rows": rows, f"{name}_sha256": hashes.hexdigest()}
-    return facts
 
 
 def _start(
