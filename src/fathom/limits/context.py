@@ -196,17 +196,19 @@ class Context:
         """
         if self.training_rows is None and self.seen is None:
             return None
-        found = np.zeros(len(texts))
-        if self.training_rows is not None:
-            if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
-                own = {text_digest(example) for example in self.training_rows}
-                shares = passage_shares(self._searched, [Example(text) for text in new])
-                copies = [text_digest(Example(text)) in own for text in new]
-                self._known.update(zip(new, np.maximum(shares, copies).tolist(), strict=True))
-            found = np.array([self._known[text] for text in texts])
-        if self.seen is not None:
-            found[[Example(text) in self.seen for text in texts]] = 1.0
-        return found
+        if new := [Example(text) for text in dict.fromkeys(texts) if text not in self._known]:
+            found = np.zeros(len(new))
+            if self.training_rows is not None:
+                copies = [text_digest(example) in self._training_digests for example in new]
+                found = np.maximum(passage_shares(self._searched, new), copies)
+            if self.seen is not None:
+                found[[example in self.seen for example in new]] = 1.0
+            self._known.update(zip((example.text for example in new), found.tolist(), strict=True))
+        return np.array([self._known[text] for text in texts])
+
+    @cached_property
+    def _training_digests(self) -> set[int]:
+        return {text_digest(example) for example in self.training_rows or []}
 
     @cached_property
     def _searched(self) -> list[Example]:

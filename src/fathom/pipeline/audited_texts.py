@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +63,15 @@ class AuditedTexts:
         """
         examples, name = _read(data, split, columns)
         _check(examples, classifier.labels, name)
+        digest = cache(text_digest)  # each text is looked for in several places
         seen = _seen_by(classifier)
-        was_seen = np.array([seen is not None and example in seen for example in examples])
+        was_seen = np.array([seen is not None and digest(example) in seen.digests for example in examples])
         unseen = [example for example, known in zip(examples, was_seen, strict=True) if not known]
         contaminated = None
         if was_seen.any() and len(unseen) < ENOUGH_UNSEEN:
             contaminated = f"{int(was_seen.sum()):,} of {len(examples):,} texts were in its training data: a figure of memory"
         usable = examples if contaminated else unseen
-        keys = [_key(example) for example in usable]
+        keys = [_key(example, digest) for example in usable]
         assigned = assign_parts(keys, {"calibrate": 0.5, "report": 0.5}, seed=settings.seed)
         most = _most(usable, settings)
         if settings.budget is not None:
@@ -81,8 +83,8 @@ class AuditedTexts:
             sampled.append(f"{int(was_seen.sum()):,} of {len(examples):,} texts were trained on, and left out")
         for part in ("calibrate", "report"):
             rows = [example for example, own in zip(usable, assigned, strict=True) if own == part]
-            there = {text_digest(example) for example in splits.get("calibrate", [])}
-            new = [example for example in rows if text_digest(example) not in there]  # copies may stand in two groups
+            there = {digest(example) for example in splits.get("calibrate", [])}
+            new = [example for example in rows if digest(example) not in there]  # copies may stand in two groups
             if len(new) < len(rows):
                 sampled.append(f"{len(rows) - len(new):,} texts that also stand in the calibrate split were left out")
                 rows = new
@@ -97,11 +99,11 @@ class AuditedTexts:
             splits[part] = rows
         training, rows = None, []
         if train is not None:
-            held = {_key(example) for example in usable} | {f"text {text_digest(example):016x}" for example in usable}
+            held, held_digests = set(keys), {digest(example) for example in usable}
             same = _is_same(train, train_split or "train", data, split)
             rows = examples if same else _read(train, train_split or "train", columns)[0]
             _check(rows, classifier.labels, "the training data")
-            training = [e for e in rows if _key(e) not in held and f"text {text_digest(e):016x}" not in held]
+            training = [e for e in rows if digest(e) not in held_digests and _key(e, digest) not in held]
             if len({e.label for e in training}) < 2:
                 training = []  # of one label there is nothing to learn
             if len(training) < len(rows) and not (same and training):  # of the data, what was trained on is there to learn from
@@ -112,7 +114,7 @@ class AuditedTexts:
             name=name,
             rows=len(examples),
             seen=None if seen is None else int(was_seen.sum()),
-            duplicates=len(examples) - len({text_digest(example) for example in examples}),
+            duplicates=len(examples) - len({digest(example) for example in examples}),
             calibrate=_facts(splits["calibrate"]),
             report=_facts(splits["report"]),
             training=_facts(training) if training else None,
@@ -124,7 +126,7 @@ class AuditedTexts:
         found.training_rows = None if training is None else training if same and training else rows
         found.sampled, found.contaminated = sampled, contaminated
         if training is not None:
-            learned_from = [example for example in training if seen is None or example in seen]
+            learned_from = [example for example in training if seen is None or digest(example) in seen.digests]
             found.members, found.members_known = _labelled(learned_from, classifier.labels), seen is not None
         return found
 
@@ -212,8 +214,8 @@ def _seen_by(classifier: Classifier) -> SeenTexts | None:
     return SeenTexts.load(path) if path.is_file() else None
 
 
-def _key(example: Example) -> str:
-    return f"group {example.group}" if example.group is not None else f"text {text_digest(example):016x}"
+def _key(example: Example, digest: Callable[[Example], int]) -> str:
+    return f"group {example.group}" if example.group is not None else f"text {digest(example):016x}"
 
 
 def _is_same(train: object, train_split: str, data: object, split: str | None) -> bool:

@@ -23,23 +23,23 @@ class SeenTexts:
     """A set of digests."""
 
     def __init__(self, digests: Iterable[int] = ()) -> None:
-        self._digests = set(digests)
+        self.digests = set(digests)
 
     def add(self, example: Example) -> int:
         """Adds an example's text (and second text); returns its digest."""
         digest = text_digest(example)
-        self._digests.add(digest)
+        self.digests.add(digest)
         return digest
 
     def __contains__(self, example: object) -> bool:
-        return isinstance(example, Example) and text_digest(example) in self._digests
+        return isinstance(example, Example) and text_digest(example) in self.digests
 
     def __len__(self) -> int:
-        return len(self._digests)
+        return len(self.digests)
 
     def save(self, path: Path) -> None:
         """Sorted, as safetensors."""
-        save_file({"digests": np.array(sorted(self._digests), dtype=np.uint64)}, path)
+        save_file({"digests": np.array(sorted(self.digests), dtype=np.uint64)}, path)
 
     @classmethod
     def load(cls, path: Path) -> SeenTexts:
