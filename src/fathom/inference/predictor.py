@@ -23,6 +23,7 @@ from fathom.inference.attribution import Explainer, Explanation, Method
 from fathom.inference.extraction import Answer, Entity, Extractor, Tagger
 from fathom.inference.filling import Fill, Filler
 from fathom.inference.generation import make_settings
+from fathom.inference.packed import pack, unpacked
 from fathom.inference.scoring import text_probabilities, window_logits
 from fathom.inference.writer import Generation, Writer
 from fathom.model import (
@@ -91,6 +92,7 @@ class Predictor:
             longest = loaded.model.config.max_length if loaded.task in _WRITERS else min(loaded.model.config.max_length, 512)
             about = About(task=loaded.task, labels=loaded.labels, max_length=longest)
         model = loaded.model.to(pick_device(device))
+        pack(model, precision, next(model.parameters()).device)
         return cls(model, loaded.tokenizer, about, end_ids=loaded.end_ids, precision=precision)
 
     @property
@@ -133,7 +135,7 @@ class Predictor:
         Raises:
             SettingsError: a model for another task.
         """
-        return Explainer(self.classifier, self.tokenizer, self.about, lambda texts: self.predict_proba(texts))
+        return Explainer(unpacked(self.classifier), self.tokenizer, self.about, lambda texts: self.predict_proba(texts))
 
     def explain(self, texts: Sequence[str], *, method: Method = "integrated-gradients") -> list[Explanation]:
         """The answer to each text with what each of its words was worth to it, and how far that can be believed.

@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from fathom.model.cache import KeyValues
 from fathom.model.config import TransformerConfig
 from fathom.model.local_attention import Blocks, local_attention
 from fathom.model.positions import Relation, RelativePositions, Rotation, pick_rows
+from fathom.model.products import lower_precision, weighted_values
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Attention(nn.Module):
         Returns:
             (B, L, D).
         """
+        hidden = hidden.to(lower_precision(hidden))  # once for the three maps
         query = self._split_heads(self.query(hidden))
         if view.query_rotation is not None:
             query = view.query_rotation(query)
@@ -93,8 +94,8 @@ class Attention(nn.Module):
                 query, key, value, view.blocks, dropout=dropout, scale=self.scale, shared_keys=self.shared_keys
             )
         else:
-            mixed = scaled_dot_product_attention(
-                query, key, value, attn_mask=bias, dropout_p=dropout, scale=self.scale, enable_gqa=self.shared_keys
+            mixed = weighted_values(
+                query, key, value, bias, dropout=dropout, scale=self.scale, shared_keys=self.shared_keys
             )  # (B, H, L, d_k)
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (B, H, L, d_k) -> (B, L, H·d_k)
         return output

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fathom.model.attention import Attention, View
 from fathom.model.cache import KeyValues
 from fathom.model.config import NormPosition, TransformerConfig
+from fathom.model.dropout import Dropout
 from fathom.model.feed_forward import FeedForward
 from fathom.model.norms import make_norm
 
@@ -45,7 +46,7 @@ class Block(nn.Module):
         self.norm_before_feed_forward = norm("before")
         self.feed_forward = FeedForward(config)
         self.norm_after_feed_forward = norm("after")
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,

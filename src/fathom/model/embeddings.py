@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from fathom.model.config import TransformerConfig
+from fathom.model.dropout import Dropout
 from fathom.model.norms import make_norm
 from fathom.model.positions import make_positions
 
@@ -28,7 +29,7 @@ class Embeddings(nn.Module):
         self.widen = nn.Identity() if config.embedding_width is None else nn.Linear(width, config.width)
         self.pad_id, self.padding_position = config.pad_id, config.padding_position
         self.scale = width**0.5 if config.scale_embeddings else 1.0
-        self.dropout = nn.Dropout(config.dropout if config.embedding_dropout is None else config.embedding_dropout)
+        self.dropout = Dropout(config.dropout if config.embedding_dropout is None else config.embedding_dropout)
 
     def forward(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fathom.model.config import Activation, TransformerConfig
+from fathom.model.dropout import Dropout
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,  # x·Φ(x), exact (Hendrycks & Gimpel 2016)
@@ -34,7 +35,7 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(narrow, wide, bias)
         self.down = nn.Linear(wide, narrow, bias)
         self.activation = ACTIVATIONS[config.activation]
-        self.dropout = nn.Dropout(config.activation_dropout)
+        self.dropout = Dropout(config.activation_dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, L, D) -> (B, L, D)."""

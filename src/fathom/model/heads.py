@@ -22,6 +22,7 @@ from torch.nn.functional import linear
 
 from fathom.model.cache import Cache
 from fathom.model.config import Activation, TransformerConfig
+from fathom.model.dropout import Dropout
 from fathom.model.encoder_decoder import EncoderDecoder
 from fathom.model.feed_forward import ACTIVATIONS
 from fathom.model.norms import make_norm
@@ -254,7 +255,7 @@ class PretrainingModel(nn.Module):
         self.transformer = Transformer(config)
         self.output = VocabularyHead(config)
         self.pooler = Pooler(config)
-        self.dropout = nn.Dropout(config.classifier_dropout or 0.0)
+        self.dropout = Dropout(config.classifier_dropout or 0.0)
         self.relation = nn.Linear(config.width, 2)
         for part in (self.output, self.pooler, self.relation):
             initialise(part, config.initializer_range)
@@ -351,5 +352,5 @@ def _pooler_layer(config: TransformerConfig) -> DenseLayer:
     return DenseLayer(config, config.width, config.pooler_activation, norm=config.pooler_norm)
 
 
-def _head_dropout(config: TransformerConfig) -> nn.Dropout:
-    return nn.Dropout(config.dropout if config.classifier_dropout is None else config.classifier_dropout)
+def _head_dropout(config: TransformerConfig) -> Dropout:
+    return Dropout(config.dropout if config.classifier_dropout is None else config.classifier_dropout)

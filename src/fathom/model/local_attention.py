@@ -8,9 +8,9 @@ The text is cut into blocks of 64 queries. All that one of them can see stands i
     └────┘        └────────┴────┴────────┴────────┴──────────────┘
                   (no window to the right in causal models)
 
-Blocks then stand side by side like the rows of a batch, and torch's own kernel computes them. The windows of neighbours share
+Blocks then stand side by side like the rows of a batch, and `weighted_values` computes them. The windows of neighbours share
 their memory. Global tokens, of which there are few, look at the whole text in a second call (Beltagy et al. 2020, 2004.05150;
-Zaheer et al. 2020, 2007.14062). The result is that of `scaled_dot_product_attention` with the visibility of the rule.
+Zaheer et al. 2020, 2007.14062). The result is that of `weighted_values` with the visibility of the rule.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 
 from fathom.model.positions import pick_rows
+from fathom.model.products import weighted_values
 from fathom.model.visibility import BLOCK, LocalVisibility, Visibility, at
 
 Way = Literal["faster", "dense", "blocks"]  # how local layers are computed; the result is the same
@@ -100,7 +101,7 @@ def make_blocks(rule: LocalVisibility, rows: int, dtype: torch.dtype, device: to
 def local_attention(
     query: Tensor, key: Tensor, value: Tensor, blocks: Blocks, *, dropout: float, scale: float, shared_keys: bool
 ) -> Tensor:
-    """As `scaled_dot_product_attention` with the visibility of `blocks.rule`.
+    """As `weighted_values` with the visibility of `blocks.rule`.
 
     Args:
         query: (B, H, S, d).
@@ -112,19 +113,19 @@ def local_attention(
     Returns:
         (B, H, S, d). Where a query sees nothing, some average; otherwise nothing that it does not see matters.
     """
-    how: dict[str, Any] = {"dropout_p": dropout, "scale": scale, "enable_gqa": shared_keys}
-    mixed = scaled_dot_product_attention(
+    how: dict[str, Any] = {"dropout": dropout, "scale": scale, "shared_keys": shared_keys}
+    mixed = weighted_values(
         _cut(query).transpose(1, 2),  # (B·N, H, 64, d)
         _keys_of_blocks(key, blocks),
         _keys_of_blocks(value, blocks),
-        attn_mask=blocks.bias,
+        blocks.bias,
         **how,
     )
     rows, heads, length, size = query.shape
     mixed = mixed.transpose(1, 2).reshape(rows, -1, heads, size)[:, :length].transpose(1, 2)  # (B, H, S, d)
     if (few := blocks.global_tokens) is not None:
         asked = pick_rows(query, few.places)
-        answers = scaled_dot_product_attention(asked, key, value, attn_mask=few.bias, **how)  # (B, H, G, d)
+        answers = weighted_values(asked, key, value, few.bias, **how)  # (B, H, G, d)
         mixed = torch.where(few.is_global[:, None, :, None], pick_rows(answers, few.number), mixed)
     return mixed
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.stats import binom
 
+from fathom.inference.packed import unpacked
 from fathom.limits.context import Context, Measuring
 from fathom.limits.record import CurveDetail, Floor, Line, Measure, Point, Rate, RatesDetail
 from fathom.limits.statistics import Interval
@@ -36,7 +37,7 @@ def _operations(context: Context) -> Measure:
         reason = f"{classifier.name} does not show its matrix products"
         return Measure(name=name, family=FAMILY, title=title, status="not measurable", unit="FLOPs", reason=reason)
     predictor = classifier.predictor()
-    model, config = predictor.classifier, predictor.classifier.config
+    model, config = unpacked(predictor.classifier), predictor.classifier.config
     longest = predictor.about.max_length
     device = next(model.parameters()).device
     read = classifier.lengths(context.report.texts)

@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 from fathom.inference import Predictor
 from fathom.inference.attribution import LARGEST_ERROR, METHODS, Attribution, Explainer, Method
 from fathom.inference.erasure import SHARES, ErasureScores, erasure_scores, occlusion
+from fathom.inference.packed import unpacked
 from fathom.limits.classifier import NotMeasurableError
 from fathom.limits.context import WORST, Context, Measuring
 from fathom.limits.record import CurveDetail, Floor, Line, Measure, Point
@@ -61,7 +62,11 @@ def measure_faithfulness(context: Context) -> list[Measure]:
     methods = METHODS if predictor is not None else ("occlusion",)
     texts = _texts(context)
     generator = context.generator(FAMILY)
-    explained = [_explain(context, predictor, text, methods, generator) for text in texts]
+    explainer = None
+    if predictor is not None:
+        asking = context.asked.probabilities
+        explainer = Explainer(unpacked(predictor.classifier), predictor.tokenizer, predictor.about, asking)
+    explained = [_explain(context, explainer, text, methods, generator) for text in texts]
     measures: list[Measure] = []
     for method in METHODS:
         if method in methods:
@@ -98,17 +103,16 @@ def _texts(context: Context) -> list[str]:
 
 
 def _explain(
-    context: Context, predictor: Predictor | None, text: str, methods: tuple[Method, ...], generator: np.random.Generator
+    context: Context, explainer: Explainer | None, text: str, methods: tuple[Method, ...], generator: np.random.Generator
 ) -> _Explained:
     ask = context.asked.probabilities
     label = int(ask([text])[0].argmax())
-    if predictor is None:
+    if explainer is None:
         words = readable_words(text)
         found: dict[Method, Attribution] = {
             "occlusion": Attribution(words, occlusion(ask, text, words, label, range(len(words))), unread=0)
         }
     else:
-        explainer = Explainer(predictor.classifier, predictor.tokenizer, predictor.about, ask)
         found = {method: explainer.attribute(text, method, label) for method in methods}
     first = next(iter(found.values()))
     orders = [attribution.order for attribution in found.values()]

@@ -1,0 +1,114 @@
+"""softmax(scale · Q Kᵀ + bias) V, and which of two ways computes it: torch's kernel, or three matrix products.
+
+torch's kernel for CPUs makes no use of the instructions for bfloat16 that matrix products use: at 256 tokens in heads of 32 the
+products take 0.6 of its time forward, and 0.4 forward and backward (docs/speed.md). They hold the weights of some texts
+at a time, few enough to stay in the processor's cache, and round scores to bfloat16, as they do everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn.functional import scaled_dot_product_attention
+
+_SCORES_AT_ONCE = 2**21  # of some texts, 4 MB in bfloat16: about what a core's caches hold
+_MOST_SCORES = 2**24  # of one text; with more, the kernel, which keeps none of them
+
+
+def weighted_values(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *, dropout: float, scale: float, shared_keys: bool
+) -> Tensor:
+    """Each query's mean of the values, weighted by how well their keys fit.
+
+    Args:
+        query: (B, H, L, d).
+        key: (B, K, S, d); H / K heads of queries share one, where `shared_keys` is true.
+        value: (B, K, S, d).
+        bias: added to the scores, broadcast to (B, H, L, S).
+        dropout: of weights.
+        scale: of scores.
+
+    Returns:
+        (B, H, L, d).
+    """
+    lower = lower_precision(query)
+    if dropout or shared_keys or lower is not torch.bfloat16 or not _is_for_products(query, key, bias):
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale, enable_gqa=shared_keys
+        )
+    bias = None if bias is None else bias.to(lower)
+    mixed: Tensor = _Products.apply(query.to(lower), key.to(lower), value.to(lower), bias, scale)  # type: ignore[no-untyped-call]
+    return mixed
+
+
+def lower_precision(tensor: Tensor) -> torch.dtype:
+    """What matrix products with a tensor are computed in, here and now."""
+    kind = tensor.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
+def _is_for_products(query: Tensor, key: Tensor, bias: Tensor | None) -> bool:
+    _, heads, length, _ = query.shape
+    return (
+        query.device.type == "cpu"
+        and length > 1  # a single query has no matrix to multiply with
+        and heads * length * key.shape[2] <= _MOST_SCORES
+        and not (bias is not None and bias.requires_grad)
+        and not torch.compiler.is_compiling()
+    )
+
+
+class _Products(torch.autograd.Function):
+    """Keeps the weights for the gradient, 2 bytes for each pair of tokens and head."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+        rows, heads, length, size = query.shape
+        mixed = query.new_empty(rows, length, heads, size).transpose(1, 2)  # as the output map reads it
+        kept = []
+        for some in _some_rows(query, key):
+            queries, keys, values = (_one_row_a_head(part[some]) for part in (query, key, value))
+            weights = _scaled(queries, keys.mT, scale)  # (b·H, L, S)
+            if bias is not None:
+                weights.view(-1, heads, length, keys.shape[1]).add_(bias[some] if len(bias) > 1 else bias)
+            torch.softmax(weights, dim=-1, out=weights)
+            mixed[some] = torch.bmm(weights, values).view(-1, heads, length, size)
+            if any(ctx.needs_input_grad):
+                kept.append(weights)
+        ctx.scale = scale
+        ctx.save_for_backward(query, key, value, *kept)
+        return mixed
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Any) -> Any:
+        query, key, value, *kept = ctx.saved_tensors  # type: ignore[attr-defined]
+        scale = ctx.scale  # type: ignore[attr-defined]
+        found = [torch.empty_like(part) for part in (query, key, value)]
+        for some, weights in zip(_some_rows(query, key), kept, strict=True):
+            queries, keys, values, out = (_one_row_a_head(part[some]) for part in (query, key, value, gradients[0]))
+            by_weight = torch.bmm(out, values.mT)
+            by_score = torch._softmax_backward_data(by_weight, weights, -1, weights.dtype)
+            parts = (_scaled(by_score, keys, scale), _scaled(by_score.mT, queries, scale), torch.bmm(weights.mT, out))
+            for whole, part in zip(found, parts, strict=True):
+                whole[some] = part.view(-1, whole.shape[1], *part.shape[1:])
+        return *found, None, None
+
+
+def _some_rows(query: Tensor, key: Tensor) -> Iterator[slice]:
+    rows, heads, length, _ = query.shape
+    at_once = max(1, _SCORES_AT_ONCE // (heads * length * key.shape[2]))
+    return (slice(start, start + at_once) for start in range(0, rows, at_once))
+
+
+def _one_row_a_head(part: Tensor) -> Tensor:
+    """(b, H, L, d) -> (b·H, L, d)."""
+    return part.reshape(-1, *part.shape[2:])
+
+
+def _scaled(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    """(n, L, d) and (n, d, S) -> scale · left @ right, (n, L, S)."""
+    return torch.baddbmm(left.new_empty(()), left, right, beta=0, alpha=scale)
