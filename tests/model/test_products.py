@@ -42,6 +42,11 @@ def test_products_and_their_gradients_equal_torchs_kernel(
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
 
+@pytest.fixture(autouse=True)
+def few_scores_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_FEWEST_SCORES", 1)
+
+
 def uses_products(monkeypatch: pytest.MonkeyPatch, *arguments: torch.Tensor | None, **how: object) -> bool:
     called = []
     with monkeypatch.context() as patch:
@@ -63,6 +68,9 @@ def test_products_are_for_bfloat16_and_matrices(monkeypatch: pytest.MonkeyPatch)
     assert uses_products(monkeypatch, *half, learned.detach())
     with monkeypatch.context() as patch:
         patch.setattr(products, "_MOST_SCORES", 3 * 5 * 6 - 1)
+        assert not uses_products(monkeypatch, *half, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(products, "_FEWEST_SCORES", 2 * 3 * 5 * 6 + 1)
         assert not uses_products(monkeypatch, *half, None)
 
 

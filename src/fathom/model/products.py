@@ -16,6 +16,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.functional import scaled_dot_product_attention
 
 _SCORES_AT_ONCE = 2**21  # of some texts, 4 MB in bfloat16: about what a core's caches hold
+_FEWEST_SCORES = 2**14  # of all texts; with fewer, calling several operations takes longer than the kernel
 _MOST_SCORES = 2**24  # of one text; with more, the kernel, which keeps none of them
 
 
@@ -52,11 +53,13 @@ def lower_precision(tensor: Tensor) -> torch.dtype:
 
 
 def _is_for_products(query: Tensor, key: Tensor, bias: Tensor | None) -> bool:
-    _, heads, length, _ = query.shape
+    rows, heads, length, _ = query.shape
+    scores = heads * length * key.shape[2]
     return (
         query.device.type == "cpu"
         and length > 1  # a single query has no matrix to multiply with
-        and heads * length * key.shape[2] <= _MOST_SCORES
+        and rows * scores >= _FEWEST_SCORES
+        and scores <= _MOST_SCORES
         and not (bias is not None and bias.requires_grad)
         and not torch.compiler.is_compiling()
     )
