@@ -528,6 +528,7 @@ def main(arguments: list[str]) -> int:
             ("figures", figures(language)),
             ("pretraining", pretraining(language)),
             ("speed", speed(language)),
+            ("speed-avx2", speed(language, RESULTS / "avx2")),
             ("audits", audits(language)),
         ):
             place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)

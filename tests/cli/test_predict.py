@@ -1,6 +1,7 @@
 """`fathom predict` and `fathom evaluate`, as a person and as a program use them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,12 @@ def test_precision_is_chosen_and_stands_in_the_record(model: Path, tmp_path: Pat
     assert "leave --precision out" in capsys.readouterr().err
     assert main(["evaluate", str(model), "--data", "rotten-tomatoes", "--shots", "1", "--precision", "auto"]) == 2
     assert "--shots came with --precision auto" in capsys.readouterr().err
+
+
+def test_few_kernels_are_kept_unless_the_user_wants_more(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ, "LRU_CACHE_CAPACITY": "500"})
+    monkeypatch.delitem(os.environ, "ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    assert main(["predict", str(model), "a fine film"]) == 0
+    assert (os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"], os.environ["LRU_CACHE_CAPACITY"]) == ("32", "500")

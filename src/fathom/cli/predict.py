@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from fathom.inference import Prediction, Predictor
     from fathom.limits.guard import Guarded
     from fathom.limits.policy import Decision
+
+
+# torch's library for matrix products prepares kernels for each new shape and keeps 1,024 of a kind, some hundred megabytes once
+# many texts have brought that many. It reads this when torch is imported. What was kept is rarely of use for the next batch.
+_KEPT_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32", "LRU_CACHE_CAPACITY": "32"}
 
 
 def predict(
@@ -55,6 +61,7 @@ def predict(
 
     Example: fathom predict runs/quickstart/model --json < reviews.txt > answers.jsonl
     """
+    os.environ.update({name: count for name, count in _KEPT_KERNELS.items() if name not in os.environ})
     from fathom.data import Columns, Example, open_data
     from fathom.errors import SettingsError
     from fathom.inference import Predictor
