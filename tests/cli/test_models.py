@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from fathom.checkpoint import load_model
 from fathom.cli.main import main
-from fathom.inference import Predictor
 from tests import tiny
 
 
@@ -50,7 +50,7 @@ def test_models_describes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     found = json.loads(capsys.readouterr().out)
     assert found["model_type"] == "bert"
     assert found["labels"] == ["bad", "good"]
-    assert found["parameters"] == sum(parameter.numel() for parameter in Predictor.load(folder).model.parameters())
+    assert found["parameters"] == sum(parameter.numel() for parameter in load_model(folder).model.parameters())
     assert found["fathom"]["max_length"] == 32
     assert found["made_by"]["command"] == "test"
     assert found["files"]["model.safetensors"] == (folder / "model.safetensors").stat().st_size
