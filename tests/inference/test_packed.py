@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from fathom.checkpoint import About, save_model
 from fathom.inference import Predictor
 from fathom.inference.packed import PackedLinear, pack, unpacked
+from fathom.model import TokenClassifier
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -63,3 +65,13 @@ def test_a_predictor_answers_alike_in_every_precision_and_explains_itself(tmp_pa
     (explained,) = found.explain(TEXTS[:1])
     (expected,) = plain.explain(TEXTS[:1])
     assert [word.text for word in explained.words] == [word.text for word in expected.words]
+
+
+def test_what_is_not_answered_in_bfloat16_is_not_packed_in_it(tmp_path: Path) -> None:
+    """Tags are computed in float32, whatever is asked: some operations between linear maps take one type only."""
+    vocabulary = tiny.tokenizer()
+    torch.manual_seed(0)
+    model = TokenClassifier(tiny.config(vocab_size=vocabulary.vocab_size, initializer_range=0.2), 3).eval()
+    about = About(task="token", labels=["O", "B-x", "I-x"], max_length=32)
+    save_model(tmp_path / "m", model=model, tokenizer=vocabulary, about=about, made_by=tiny.made_by(), card="# tiny\n")
+    assert Predictor.load(tmp_path / "m", precision="bfloat16").tag(TEXTS) == Predictor.load(tmp_path / "m").tag(TEXTS)

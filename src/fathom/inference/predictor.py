@@ -91,8 +91,9 @@ class Predictor:
         if about is None:
             longest = loaded.model.config.max_length if loaded.task in _WRITERS else min(loaded.model.config.max_length, 512)
             about = About(task=loaded.task, labels=loaded.labels, max_length=longest)
-        model = loaded.model.to(pick_device(device))
-        pack(model, precision, next(model.parameters()).device)
+        chosen = pick_device(device)
+        model = loaded.model.to(chosen)
+        pack(model, precision if loaded.task in ("sequence", *_WRITERS) else "float32", chosen)  # others compute in float32
         return cls(model, loaded.tokenizer, about, end_ids=loaded.end_ids, precision=precision)
 
     @property
