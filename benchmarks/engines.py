@@ -24,16 +24,19 @@ class Engine(ABC):
     """Loads a model folder. `work` is an empty folder for what it converts; `calibration` some texts that are not measured."""
 
     package = "transformers"
+    on_gpus = False  # whether it is measured there
 
-    def __init__(self, folder: Path, max_length: int, threads: int, work: Path, calibration: list[str]) -> None:
+    def __init__(
+        self, folder: Path, max_length: int, threads: int, work: Path, calibration: list[str], device: str = "cpu"
+    ) -> None:
         self.folder, self.max_length, self.threads, self.work = folder, max_length, threads, work
-        self.calibration = calibration
+        self.calibration, self.device = calibration, device
         self.prepare()
 
     @classmethod
-    def unusable(cls) -> str | None:
+    def unusable(cls, device: str) -> str | None:
         """Why this machine is none for it; None: it is one."""
-        return None
+        return None if device == "cpu" or cls.on_gpus else "measured on processors only"
 
     @classmethod
     def version(cls) -> str:
@@ -80,6 +83,7 @@ class Fathom(Engine):
 
     package = "fathom-lm"
     precision = "float32"
+    on_gpus = True
 
     def prepare(self) -> None:
         import torch
@@ -87,7 +91,7 @@ class Fathom(Engine):
         from fathom.inference import Predictor
 
         torch.set_num_threads(self.threads)
-        self.predictor = Predictor.load(self.folder, precision=self.precision)  # type: ignore[arg-type]
+        self.predictor = Predictor.load(self.folder, precision=self.precision, device=self.device)  # type: ignore[arg-type]
         self.predictor.about = self.predictor.about.model_copy(update={"max_length": self.max_length, "temperature": 1.0})
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
@@ -100,8 +104,10 @@ class FathomFast(Fathom):
     precision = "auto"
 
     @classmethod
-    def unusable(cls) -> str | None:
-        return None if _bfloat16() else "no fast bfloat16 here, so it would be the same as fathom"
+    def unusable(cls, device: str) -> str | None:
+        return super().unusable(device) or (
+            None if _bfloat16(device) else "no fast bfloat16 here, so it would be the same as fathom"
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- transformers
@@ -110,12 +116,14 @@ class FathomFast(Fathom):
 class Pipeline(Engine):
     """`transformers.pipeline("text-classification")` as it comes."""
 
+    on_gpus = True
+
     def prepare(self) -> None:
         import torch
         from transformers import pipeline
 
         torch.set_num_threads(self.threads)
-        self.pipeline = pipeline("text-classification", model=str(self.folder), device="cpu", top_k=None)
+        self.pipeline = pipeline("text-classification", model=str(self.folder), device=self.device, top_k=None)
         self.numbers = self.pipeline.model.config.label2id
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
@@ -130,7 +138,7 @@ class Pipeline(Engine):
 class Transformers(Engine):
     """`AutoModelForSequenceClassification` in float32, in inference mode."""
 
-    compiled, dtype = False, "float32"
+    compiled, dtype, on_gpus = False, "float32", True
 
     def prepare(self) -> None:
         import torch
@@ -138,6 +146,7 @@ class Transformers(Engine):
 
         torch.set_num_threads(self.threads)
         model = AutoModelForSequenceClassification.from_pretrained(self.folder, dtype=getattr(torch, self.dtype)).eval()
+        model = model.to(self.device)
         self.model = torch.compile(model, dynamic=True) if self.compiled else model
 
     def probabilities(self, texts: list[str]) -> np.ndarray:
@@ -145,8 +154,8 @@ class Transformers(Engine):
 
         def logits(batch: dict[str, np.ndarray]) -> np.ndarray:
             with torch.inference_mode():
-                found = self.model(**{name: torch.from_numpy(array) for name, array in batch.items()}).logits
-            array: np.ndarray = found.float().numpy()
+                found = self.model(**{name: torch.from_numpy(array).to(self.device) for name, array in batch.items()}).logits
+            array: np.ndarray = found.float().cpu().numpy()
             return array
 
         return self.in_batches(texts, logits)
@@ -164,8 +173,8 @@ class TransformersBfloat16(Transformers):
     dtype = "bfloat16"
 
     @classmethod
-    def unusable(cls) -> str | None:
-        return None if _bfloat16() else "no fast bfloat16 here"
+    def unusable(cls, device: str) -> str | None:
+        return super().unusable(device) or (None if _bfloat16(device) else "no fast bfloat16 here")
 
 
 class TransformersBfloat16Compiled(TransformersBfloat16):
@@ -318,8 +327,8 @@ class OpenVinoBfloat16(OpenVino):
     precision = "bf16"
 
     @classmethod
-    def unusable(cls) -> str | None:
-        return None if _bfloat16() else "no fast bfloat16 here"
+    def unusable(cls, device: str) -> str | None:
+        return super().unusable(device) or (None if _bfloat16(device) else "no fast bfloat16 here")
 
 
 class OpenVinoInt8(OpenVino):
@@ -398,9 +407,9 @@ def processor_flags() -> set[str]:
     return next((set(line.split(":")[1].split()) for line in lines if line.startswith("flags")), set())
 
 
-def _bfloat16() -> bool:
+def _bfloat16(device: str) -> bool:
     import torch
 
     from fathom.training.precision import fast_bfloat16
 
-    return fast_bfloat16(torch.device("cpu"))
+    return fast_bfloat16(torch.device(device))

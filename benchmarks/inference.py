@@ -59,12 +59,12 @@ class Asked:
 # ------------------------------------------------------------------------------------------------------ one process an engine
 
 
-def _serve(pipe: Connection, name: str, folder: Path, threads: int, calibration: list[str]) -> None:
+def _serve(pipe: Connection, name: str, folder: Path, threads: int, calibration: list[str], device: str) -> None:
     """Answers tasks with seconds and probabilities until it is told None. Runs in a process of its own."""
     with tempfile.TemporaryDirectory() as work:
         try:
             started = time.perf_counter()
-            engine = ENGINES[name](folder, _length(folder), threads, Path(work), calibration)
+            engine = ENGINES[name](folder, _length(folder), threads, Path(work), calibration, device)
             engine.probabilities(calibration)  # what is compiled or allocated once
             pipe.send((ENGINES[name].version(), time.perf_counter() - started))
         except Exception as error:  # a peer that does not run here is told of, and does not end the others
@@ -103,13 +103,13 @@ class _Worker:
         self.process.join()
 
 
-def _start(name: str, folder: Path, threads: int, calibration: list[str]) -> _Worker | str:
+def _start(name: str, folder: Path, threads: int, calibration: list[str], device: str) -> _Worker | str:
     """A process that is ready, or why there is none."""
-    if (reason := ENGINES[name].unusable()) is not None:
+    if (reason := ENGINES[name].unusable(device)) is not None:
         return reason
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, name, folder, threads, calibration), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, name, folder, threads, calibration, device), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -132,6 +132,7 @@ def inference(
     rounds: Annotated[int, typer.Option(min=1, help="in which each engine gets each task once")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="few texts, four engines")] = False,
     engines: Annotated[str | None, typer.Option(help="NAME; NAME; …: only these, and the reference")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda: only fathom and transformers")] = "cpu",
     record: Annotated[Path | None, typer.Option(help="usually benchmarks/results/inference.json; --quick writes none")] = None,
 ) -> None:
     """Texts a second and seconds a text of fathom and its peers."""
@@ -148,7 +149,7 @@ def inference(
     workers: dict[str, _Worker] = {}
     left_out: dict[str, str] = {}
     for name in names:
-        found = _start(name, model, threads, calibration)
+        found = _start(name, model, threads, calibration, device)
         say(f"{name}: " + (found if isinstance(found, str) else f"ready after {found.ready_after:.1f} s"))
         if isinstance(found, str):
             left_out[name] = found
@@ -163,7 +164,7 @@ def inference(
     if record is not None or not quick:
         path = record or RESULTS / "inference.json"
         versions = {name: {"version": held.version, "ready_after": held.ready_after} for name, held in workers.items()}
-        setting = {"threads": threads, "rounds": rounds, "max_length": _length(model), **machine()}
+        setting = {"device": device, "threads": threads, "rounds": rounds, "max_length": _length(model), **machine()}
         write_record(path, {"engines": versions, "left_out": left_out, "setting": setting, "tasks": measured})
         write_text_atomically(path.with_suffix(".svg"), _picture(measured))
 

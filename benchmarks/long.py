@@ -44,7 +44,7 @@ LENGTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
 QUICK = (256, 512, 1024, 2048)
 SLOPE_FROM = 1024  # tokens; below, what does not depend on the length counts
 LONGEST = 65_536
-CPU = torch.device("cpu")
+DTYPES = {"cpu": "float32", "cuda": "bfloat16"}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,17 +58,17 @@ class Pattern:
     global_tokens: int = 0
     random_blocks: int = 0
 
-    def rule(self, length: int) -> LocalVisibility:
-        few = first_tokens(self.global_tokens, length, None, None, CPU) if self.global_tokens else None
-        chosen = random_blocks(self.random_blocks, 0, length, None, CPU) if self.random_blocks else None
+    def rule(self, length: int, device: torch.device) -> LocalVisibility:
+        few = first_tokens(self.global_tokens, length, None, None, device) if self.global_tokens else None
+        chosen = random_blocks(self.random_blocks, 0, length, None, device) if self.random_blocks else None
         return LocalVisibility(length, self.window, self.causal, None, None, few, chosen)
 
-    def used_from(self) -> int:
+    def used_from(self, device: torch.device) -> int:
         """The shortest text that fathom computes in blocks."""
         low, high = 1, LONGEST
         while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if pays_off(self.rule(middle), CPU) else (middle + 1, high)
+            low, high = (low, middle) if pays_off(self.rule(middle, device), device) else (middle + 1, high)
         return low
 
 
@@ -90,33 +90,40 @@ SAID = {
 def main(
     quick: Annotated[bool, typer.Option("--quick", help=f"{', '.join(map(str, QUICK))} tokens, few rounds")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="through all lengths")] = 6,
+    rows: Annotated[int, typer.Option(min=1, help="texts side by side")] = 1,
+    device: Annotated[str, typer.Option(help="cpu in float32, or cuda in bfloat16")] = "cpu",
     record: Annotated[Path | None, typer.Option(help="usually benchmarks/results/long.json; with --quick, none")] = None,
 ) -> None:
     """Measures, prints and writes."""
-    if (threads := torch.get_num_threads()) > 1:
+    if (threads := torch.get_num_threads()) > 1 and device == "cpu":
         raise SettingsError(f"torch has {threads} threads", expected="one", do="OMP_NUM_THREADS=1 python benchmarks/long.py")
-    measured = measure(QUICK, 3) if quick else measure(LENGTHS, rounds)
-    found = conclude(measured)
+    on = torch.device(device)
+    measured = measure(QUICK, 3, rows, on) if quick else measure(LENGTHS, rounds, rows, on)
+    found = conclude(measured, on)
     print(table(found))
     path = record or (None if quick else RESULTS / "long.json")
     if path is not None:
-        shape = {"width": WIDTH, "heads": HEADS, "rows": 1, "dtype": "float32"}
+        shape = {"width": WIDTH, "heads": HEADS, "rows": rows, "dtype": DTYPES[device], "device": device}
         write_record(path, {**shape, **found})
         write_text_atomically(path.with_suffix(".svg"), draw(found))
 
 
-def measure(lengths: tuple[int, ...], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def measure(lengths: tuple[int, ...], rounds: int, rows: int, device: torch.device) -> dict[str, list[dict[str, Any]]]:
     """What each length cost between all tokens ("dense") and in the blocks of each pattern."""
     torch.manual_seed(0)
     shape: dict[str, Any] = {"vocab_size": 1, "depth": 1, "feed_forward_width": 1, "max_length": 1, "attention_dropout": 0.0}
-    attention = Attention(TransformerConfig(width=WIDTH, heads=HEADS, **shape)).eval()
+    attention = Attention(TransformerConfig(width=WIDTH, heads=HEADS, **shape)).eval().to(device)
+    dtype = getattr(torch, DTYPES[device.type])
     calls: dict[tuple[str, str, int], Callable[[], object]] = {}
     for length in lengths:
-        hidden = torch.randn(1, length, WIDTH, requires_grad=True)
+        hidden = torch.randn(rows, length, WIDTH, device=device, requires_grad=True)
         for pattern in PATTERNS.values():
             with torch.no_grad():  # only equal results are compared
                 same = (way(attention, hidden, pattern) for way in (blocks, dense))
                 torch.testing.assert_close(*same, atol=1e-5, rtol=0)
+    attention.to(dtype)
+    for length in lengths:
+        hidden = torch.randn(rows, length, WIDTH, device=device, dtype=dtype, requires_grad=True)
         layers = {"dense": partial(dense, attention, hidden, PATTERNS["modernbert"])}
         layers |= {name: partial(blocks, attention, hidden, pattern) for name, pattern in PATTERNS.items()}
         calls |= {(name, kind, length): make(layer) for name, layer in layers.items() for kind, make in KINDS.items()}
@@ -125,12 +132,12 @@ def measure(lengths: tuple[int, ...], rounds: int) -> dict[str, list[dict[str, A
         length: max(1, SLOPE_FROM // length) for length in lengths
     }  # a short text is read as often as fills a clock's tick
     repeated = {str(key): partial(_again, call, times[key[2]]) for key, call in calls.items()}
-    taken = interleaved(repeated, rounds, time.process_time)
+    taken = interleaved(repeated, rounds, time.process_time if device.type == "cpu" else time.perf_counter)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("dense", *PATTERNS)}
     for name, points in found.items():
         for length in lengths:
             costs = {kind: summary([s / times[length] for s in taken[str((name, kind, length))]]) for kind in KINDS}
-            points.append({"tokens": length, **costs, "bytes": peak_bytes(calls[name, "forward_and_backward", length])})
+            points.append({"tokens": length, **costs, "bytes": peak_bytes(calls[name, "forward_and_backward", length], device)})
     return found
 
 
@@ -140,15 +147,16 @@ def _again(call: Callable[[], object], times: int) -> None:
 
 
 def dense(attention: Attention, hidden: torch.Tensor, pattern: Pattern) -> torch.Tensor:
-    """(1, L, D) states -> the same, with scores between all tokens."""
-    seen = pattern.rule(hidden.shape[1]).seen_from(torch.arange(hidden.shape[1])[None])
+    """(B, L, D) states -> the same, with scores between all tokens."""
+    places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    seen = pattern.rule(hidden.shape[1], hidden.device).seen_from(places)
     states: torch.Tensor = attention(hidden, view=View(seen.score_bias(hidden.dtype)))
     return states
 
 
 def blocks(attention: Attention, hidden: torch.Tensor, pattern: Pattern) -> torch.Tensor:
     """The same in blocks."""
-    made = make_blocks(pattern.rule(hidden.shape[1]), 1, hidden.dtype, CPU)
+    made = make_blocks(pattern.rule(hidden.shape[1], hidden.device), len(hidden), hidden.dtype, hidden.device)
     states: torch.Tensor = attention(hidden, view=View(blocks=made))
     return states
 
@@ -168,8 +176,13 @@ def forward_and_backward(layer: Callable[[], torch.Tensor]) -> Callable[[], None
 KINDS = {"forward": forward, "forward_and_backward": forward_and_backward}
 
 
-def peak_bytes(call: Callable[[], object]) -> int:
+def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
     """The most that torch held at once of what it allocated while something ran, from its own records."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return torch.cuda.max_memory_allocated() - before
     with silent(), torch.autograd.profiler.profile(profile_memory=True, use_kineto=True) as profile:
         call()
     assert profile.kineto_results is not None
@@ -191,7 +204,7 @@ def silent() -> Iterator[None]:
         os.close(kept)
 
 
-def conclude(measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def conclude(measured: dict[str, list[dict[str, Any]]], device: torch.device) -> dict[str, Any]:
     """With slopes, crossings, and where blocks are slower although fathom uses them."""
     costs: dict[str, dict[str, dict[int, float]]] = {
         name: {
@@ -203,7 +216,7 @@ def conclude(measured: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     slopes = {name: {what: slope(of) for what, of in kinds.items()} for name, kinds in costs.items()}
     found: dict[str, Any] = {"dense": {"slopes": slopes["dense"], "measured": measured["dense"]}, "blocks": {}}
     for name, pattern in PATTERNS.items():
-        used_from = pattern.used_from()
+        used_from = pattern.used_from(device)
         slower = [
             {"tokens": length, "what": kind, "ratio": costs["dense"][kind][length] / costs[name][kind][length]}
             for kind in KINDS

@@ -40,7 +40,6 @@ from fathom.training.throughput import Work
 MAX_LENGTH, ROWS, RATE = 256, 32, 1e-4
 LABELS = ["neg", "pos"]
 FOLDER = Path("runs") / "training-benchmark"
-CPU = torch.device("cpu")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -63,6 +62,7 @@ class FathomRun:
     """Its loop on reviews that are already tokens, as Trainer's are."""
 
     examples: list[Example]
+    device: str
 
     @cached_property
     def data(self) -> TokenizedDataset:
@@ -74,14 +74,14 @@ class FathomRun:
         settings = settings_of(0, epochs=1)
         model = load_model(
             resolve_model("minilm"), task="sequence", labels=LABELS, training=settings.dropout.fields()
-        ).model.train()
+        ).model.to(self.device)
         with tempfile.TemporaryDirectory() as folder:
             result = train(model, Classification(), self.data, settings.training, folder=Path(folder), fingerprint="speed")
         return result.update_seconds
 
     def work(self) -> Work:
         """What a token costs, and what the machine could do."""
-        model = load_model(resolve_model("minilm"), task="sequence", labels=LABELS).model
+        model = load_model(resolve_model("minilm"), task="sequence", labels=LABELS).model.to(self.device)
         return measure_work(model, Classification(), self.data.batch(np.arange(4)), "auto")
 
 
@@ -90,7 +90,7 @@ def labels_of(examples: list[Example]) -> list[str]:
     return sorted({str(example.label) for example in examples})
 
 
-def trainer_run(examples: list[Example], seed: int, epochs: int, folder: Path) -> tuple[float, Any]:
+def trainer_run(examples: list[Example], seed: int, epochs: int, folder: Path, device: str) -> tuple[float, Any]:
     """Seconds of transformers' Trainer, and the model that it trained."""
     from transformers import (
         AutoModelForSequenceClassification,
@@ -121,8 +121,8 @@ def trainer_run(examples: list[Example], seed: int, epochs: int, folder: Path) -
             per_device_train_batch_size=ROWS,
             learning_rate=RATE,
             train_sampling_strategy="group_by_length",
-            bf16=fast_bfloat16(CPU),
-            use_cpu=True,
+            bf16=fast_bfloat16(torch.device(device)),
+            use_cpu=device == "cpu",
             save_strategy="no",
             logging_strategy="no",
             report_to="none",
@@ -140,16 +140,17 @@ def speed(
     count: Annotated[int, typer.Option("--reviews", min=ROWS, help="that each side trains on in a round")] = 320,
     rounds: Annotated[int, typer.Option(min=1, help="after one that does not count")] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="one short round")] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     record: Annotated[Path | None, typer.Option(help="usually benchmarks/results/training.json; --quick writes none")] = None,
 ) -> None:
     """Reviews a second of both, A B A B."""
     count, rounds = (ROWS, 1) if quick else (count, rounds)
     examples = reviews("train", count, 0)
-    ours = FathomRun(examples)
+    ours = FathomRun(examples, device)
     seconds: dict[str, list[float]] = {"fathom": [], "transformers Trainer": []}
     for number in range(rounds + (0 if quick else 1)):
         with tempfile.TemporaryDirectory() as folder:
-            took = {"fathom": ours.seconds(), "transformers Trainer": trainer_run(examples, 0, 1, Path(folder))[0]}
+            took = {"fathom": ours.seconds(), "transformers Trainer": trainer_run(examples, 0, 1, Path(folder), device)[0]}
         say(f"round {number} of {rounds}: " + ", ".join(f"{name} {value:.1f} s" for name, value in took.items()))
         for name in seconds if number or quick else ():
             seconds[name].append(took[name])
@@ -169,7 +170,12 @@ def speed(
         }
         found = {"reviews": count, "tokens": tokens, "engines": held, "times_as_fast": ratio}
         found |= {"model_flops_utilisation": utilisation, "peak_flops": work.peak}
-        found["setting"] = {"threads": torch.get_num_threads(), "bf16": fast_bfloat16(CPU), **machine()}
+        found["setting"] = {
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "bf16": fast_bfloat16(torch.device(device)),
+            **machine(),
+        }
         write_record(record or RESULTS / "training.json", found)
 
 
@@ -221,7 +227,7 @@ def _fathom_answers(examples: list[Example], texts: list[str], seed: int, epochs
 def _trainer_answers(examples: list[Example], texts: list[str], seed: int, epochs: int, place: Path) -> list[str]:
     from transformers import AutoTokenizer, pipeline
 
-    _, model = trainer_run(examples, seed, epochs, place)
+    _, model = trainer_run(examples, seed, epochs, place, "cpu")
     tokenizer = AutoTokenizer.from_pretrained(str(resolve_model("minilm")))
     answers = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")(
         texts, truncation=True, max_length=MAX_LENGTH

@@ -83,7 +83,7 @@ def test_engines_answer_alike_in_processes_of_their_own(tmp_path: Path, monkeypa
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder, record = model_folder(tmp_path / "model"), tmp_path / "inference.json"
     given = ["--model", str(folder), "--quick", "--engines", "fathom; ONNX Runtime", "--threads", "1", "--record", str(record)]
-    monkeypatch.setattr(engines.OnnxRuntime, "unusable", classmethod(lambda cls: "not today"))
+    monkeypatch.setattr(engines.OnnxRuntime, "unusable", classmethod(lambda cls, device: "not today"))
     done = CliRunner().invoke(inference.app, given)
     assert done.exit_code == 0, done.output
     found = json.loads(record.read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from fathom.model import Attention
 from tests.tiny import config
 
 ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -47,13 +48,13 @@ def test_crossing_is_from_where_on_blocks_are_always_cheaper() -> None:
 
 
 def test_conclusions_name_where_blocks_are_slower_than_what_they_replace() -> None:
-    good = conclude(measured())
+    good = conclude(measured(), CPU)
     assert good["dense"]["slopes"]["forward"] == pytest.approx(2.0)
     for held in good["blocks"].values():
         assert held["slopes"] == pytest.approx({"forward": 1.0, "forward_and_backward": 1.0, "bytes": 1.0})
         assert held["crossing_tokens"]["forward"] == pytest.approx(300, abs=1)
         assert not held["slower_where_used"]
-    bad = conclude(measured(factor=4.0))["blocks"]["modernbert"]
+    bad = conclude(measured(factor=4.0), CPU)["blocks"]["modernbert"]
     assert [(case["tokens"], case["what"]) for case in bad["slower_where_used"]] == [
         (512, "forward"),
         (1024, "forward"),
@@ -79,7 +80,7 @@ def test_peak_is_the_most_that_is_held_at_once() -> None:
             second = first + 1
             del first, second
 
-    assert peak_bytes(call) == pytest.approx(2_000_000, rel=0.01)
+    assert peak_bytes(call, CPU) == pytest.approx(2_000_000, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_guides_quote_the_record(guide: Path) -> None:
             f"{ratio:.0f} ×, {both:.0f} ×",
         ]
         assert [cell.strip() for cell in cells.split("|")][1:] == expected
-        assert held["used_from_tokens"] == PATTERNS[name].used_from()
+        assert held["used_from_tokens"] == PATTERNS[name].used_from(CPU)
         assert not held["slower_where_used"]
     dense_slopes = record["dense"]["slopes"]
     assert " / ".join(f"{dense_slopes[kind]:.2f}" for kind in ("forward", "forward_and_backward", "bytes")) in text
