@@ -52,10 +52,9 @@ def summary(seconds: list[float]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """Processor, kernels, threads and versions as in every record, with the cores that are ours and the GPU if there is one."""
+    """Processor, kernels, GPU, threads and versions as in every record, with the cores that are ours."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-    return {**checkpoint.machine(), "cores": str(cores), **gpu}
+    return {**checkpoint.machine(), "cores": str(cores)}
 
 
 def _wait() -> None:

@@ -384,3 +384,21 @@ def test_corpus_parts_of_a_long_document_are_spelled_as_the_whole(
     assert len(cut) == len(whole)
     assert (cut.text_bytes == whole.text_bytes).all()
     assert (cut.lengths >= whole.lengths).all()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Corpus:
+    return build_corpus(documents(), tokenizer, tmp_path_factory.mktemp("many") / "corpus", SMALL)
+
+
+@given(st.data())
+def test_corpus_reads_many_parts_of_documents_as_it_reads_each(many: Corpus, data: st.DataObject) -> None:
+    numbers = np.array(data.draw(st.lists(st.integers(0, len(many) - 1), max_size=8)), dtype=np.int64)
+    starts = np.array([data.draw(st.integers(0, int(many.lengths[n]))) for n in numbers], dtype=np.int64)
+    ends = np.array(
+        [data.draw(st.integers(s, int(many.lengths[n]))) for n, s in zip(numbers, starts, strict=True)], dtype=np.int64
+    )
+    ids, words = many.stretches(numbers, starts, ends)
+    parts = list(zip(numbers.tolist(), starts.tolist(), ends.tolist(), strict=True))
+    assert ids.tolist() == [token for part in parts for token in many.tokens(*part).tolist()]
+    assert words.tolist() == [start for part in parts for start in many.word_starts(*part).tolist()]

@@ -236,16 +236,16 @@ def test_packing_rows_without_room_are_refused(corpus: Corpus, tokenizer: Tokeni
 
 
 def test_packing_reads_only_what_it_needs(corpus: Corpus, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_documents: list[tuple[int, int, int]] = []
-    tokens = Corpus.tokens
+    read_pieces: list[tuple[int, int, int]] = []
+    stretches = Corpus.stretches
 
-    def spy(self: Corpus, *piece: int) -> np.ndarray:
-        read_documents.append(piece)  # type: ignore[arg-type]
-        return tokens(self, *piece)
+    def spy(self: Corpus, *pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        read_pieces.extend(zip(*(part.tolist() for part in pieces), strict=True))
+        return stretches(self, *pieces)
 
-    monkeypatch.setattr(Corpus, "tokens", spy)
+    monkeypatch.setattr(Corpus, "stretches", spy)
     rows = PackedRows(corpus, tokenizer, length=64)
-    assert not read_documents
+    assert not read_pieces
     rows.batch(np.array([2, 1]))
-    assert read_documents == rows.pieces(2) + rows.pieces(1)
-    assert isinstance(tokens(corpus, 0), np.memmap)
+    assert read_pieces == rows.pieces(2) + rows.pieces(1)
+    assert isinstance(corpus.tokens(0), np.memmap)

@@ -60,9 +60,10 @@ class MadeBy(_Closed):
 
 
 def machine() -> dict[str, str]:
-    """The processor, its kernels and the versions that decide a figure: what stands beside every record."""
+    """The processor, its kernels, the GPU if there is one, and the versions that decide a figure: beside every record."""
     import torch
 
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     versions = {name: metadata.version(name) for name in ("torch", "tokenizers", "numpy", "scikit-learn")}
     return {
         "processor": _processor(),
@@ -70,6 +71,7 @@ def machine() -> dict[str, str]:
         "kernels": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "python": platform.python_version(),
+        **gpu,
         **versions,
     }
 

@@ -160,6 +160,8 @@ class Corpus:
         held = [np.diff(shard.document_ends, prepend=0) for shard in self._shards]
         self._ends = np.cumsum([len(lengths) for lengths in held])  # documents up to the end of each shard
         self.lengths: np.ndarray = np.concatenate(held).astype(np.int64)
+        # (documents,) where each begins, in tokens of its shard
+        self._starts: np.ndarray = np.concatenate([np.cumsum(lengths) - lengths for lengths in held]).astype(np.int64)
         self.text_bytes: np.ndarray = np.concatenate([np.load(shard / "text_bytes.npy") for shard in shards]).astype(np.int64)
         self._parts: np.ndarray = np.load(folder / PARTS / f"{PARTS}.npy")
 
@@ -222,6 +224,28 @@ class Corpus:
         bits = np.unpackbits(shard.word_starts[first // 8 : -(-last // 8)])
         return bits[first % 8 : first % 8 + last - first].astype(bool)
 
+    def stretches(self, documents: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and word starts of many parts of documents at once, one after the other.
+
+        Args:
+            documents: (n,) their numbers.
+            starts: (n,) in tokens of each.
+            ends: (n,) likewise, at most its length.
+
+        Returns:
+            (tokens,) ids and (tokens,) booleans.
+        """
+        sizes = ends - starts
+        places = np.repeat(self._starts[documents] + starts, sizes) + ramps(sizes)
+        shards = np.repeat(np.searchsorted(self._ends, documents, side="right"), sizes)
+        ids, words = np.empty(len(places), dtype=np.int64), np.empty(len(places), dtype=bool)
+        for number in np.unique(shards):
+            shard, here = self._shards[number], shards == number
+            place = places[here]
+            ids[here] = shard.tokens[place]
+            words[here] = shard.word_starts[place // 8] >> (7 - place % 8) & 1
+        return ids, words
+
     def sentence_ends(self, document: int) -> np.ndarray:
         """(sentences,) where each ends, in tokens from the start of the document; the last is its length."""
         shard, first, last = self._place(document, 0, None)
@@ -231,10 +255,15 @@ class Corpus:
     def _place(self, document: int, start: int, end: int | None) -> tuple[_Shard, int, int]:
         number = int(np.searchsorted(self._ends, document, side="right"))
         shard = self._shards[number]
-        inside = document - (int(self._ends[number - 1]) if number else 0)
-        first = int(shard.document_ends[inside - 1]) if inside else 0
+        first = int(self._starts[document])
         length = int(self.lengths[document])
         return shard, first + start, first + (length if end is None else min(end, length))
+
+
+def ramps(sizes: np.ndarray) -> np.ndarray:
+    """(n,) sizes -> 0, 1, …, size - 1 for each of them, one after the other."""
+    ramp: np.ndarray = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return ramp
 
 
 def require_tokenizer(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from fathom.data.batches import Batch, Rows
-from fathom.data.corpus import Corpus, Part
+from fathom.data.corpus import Corpus, Part, ramps
 from fathom.errors import SettingsError
 from fathom.text import Tokenizer
 
@@ -135,14 +135,30 @@ class PackedRows:
         documents = np.full(shape, -1, dtype=np.int64)
         position_ids = np.zeros(shape, dtype=np.int64)
         word_starts = np.ones(shape, dtype=bool)
-        for place, row in enumerate(rows.tolist()):
-            begin = 0
-            for number, piece in enumerate(self.pieces(row)):
-                ids, words = self._framed(*piece)
-                here = (place, slice(begin, begin + len(ids)))
-                token_ids[here], word_starts[here] = ids, words
-                documents[here], position_ids[here] = number, np.arange(len(ids))
-                begin += len(ids)
+        before, after, last = self._frame.before, self._frame.after, self._frame.end
+        # of each piece: where it stands among all pieces, which of its row's it is, and what it holds
+        first = self._row_ends[rows - 1] * (rows > 0)
+        counts = self._row_ends[rows] - first
+        number = ramps(counts)
+        piece = np.repeat(first, counts) + number
+        document, start, end = self._document[piece], self._start[piece], self._end[piece]
+        content, is_last = end - start, end == self._corpus.lengths[document]
+        size = content + len(before) + len(after) + len(last) * is_last
+        # places in the batch, counted through its rows
+        skipped = np.cumsum(size) - size
+        of_row = np.repeat(np.arange(len(rows)), counts)
+        begin = of_row * self.length + skipped - skipped[np.cumsum(counts) - counts][of_row]
+        inside = ramps(size)
+        here = np.repeat(begin, size) + inside
+        documents.flat[here], position_ids.flat[here] = np.repeat(number, size), inside
+        begin_content = begin + len(before)
+        here = np.repeat(begin_content, content) + ramps(content)
+        token_ids.flat[here], word_starts.flat[here] = self._corpus.stretches(document, start, end)
+        word_starts.flat[begin_content] = True  # a piece starts with a word
+        end_content = begin_content + content
+        for places, special in ((begin, before), (end_content, after), (end_content[is_last] + len(after), last)):
+            for offset, token_id in enumerate(special):
+                token_ids.flat[places + offset] = token_id
         padding = documents < 0
         return Batch(
             token_ids=torch.from_numpy(token_ids),
@@ -155,17 +171,6 @@ class PackedRows:
             position_ids=torch.from_numpy(position_ids),
             word_starts=torch.from_numpy(word_starts),
         )
-
-    def _framed(self, document: int, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of a piece with its special tokens, and where words start; a piece starts with one."""
-        before, after = self._frame.before, self._frame.after
-        if end == self._corpus.lengths[document]:
-            after = after + self._frame.end
-        ids = np.concatenate([before, self._corpus.tokens(document, start, end), after]).astype(np.int64)
-        words = np.ones(len(ids), dtype=bool)
-        words[len(before) : len(ids) - len(after)] = self._corpus.word_starts(document, start, end)
-        words[len(before)] = True
-        return ids, words
 
 
 def best_fit(sizes: np.ndarray, length: int) -> np.ndarray:
