@@ -77,6 +77,20 @@ def test_bfloat16_is_near_float32(shape: str) -> None:
     assert 0 < error < 0.02
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("pattern", ["g", "l"])
+def test_queries_that_see_nothing_leave_gradients_finite(pattern: str, precision: str) -> None:
+    """Padding far from every token sees nothing in a local layer, and rows of padding see nothing anywhere."""
+    shape = {"width": 128, "heads": 2, "pattern": pattern, "window": 64 if pattern == "l" else None, "max_length": 512}
+    model = LanguageModel(config(**{**MODERN, **shape, "dropout": 0.0, "initializer_range": 0.2})).to(GPU)
+    token_ids = torch.randint(5, 200, (16, 512), device=GPU)
+    padding = torch.arange(512, device=GPU) >= torch.linspace(0, 512, 16, device=GPU).long()[:, None]
+    with autocast(precision, GPU):
+        states = model.transformer(token_ids, padding)[~padding]
+    states.float().square().mean().backward()
+    assert all(torch.isfinite(part.grad).all() for part in model.parameters() if part.grad is not None)
+
+
 @pytest.mark.parametrize("few", [0, 1])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_local_layers_in_blocks_are_those_between_all_tokens(few: int, precision: str) -> None:
@@ -155,8 +169,8 @@ def test_a_predictor_answers_as_on_the_processor_and_padding_does_not_matter(tmp
     np.testing.assert_allclose(together, on_cpu.predict_proba(asked), atol=1e-4)
     for text, row in zip(asked[-3:], together[-3:], strict=True):
         np.testing.assert_allclose(on_gpu.predict_proba([text])[0], row, atol=1e-5)
-    explained = [predictor.explain(asked[:2])[0] for predictor in (on_cpu, on_gpu)]
-    assert explained[0].prediction.label == explained[1].prediction.label
+    explained = [predictor.explain(asked[:1])[0] for predictor in (on_cpu, on_gpu)]
+    assert explained[0].label == explained[1].label
 
 
 @pytest.mark.parametrize("how", [{}, {"beams": 3}, {"temperature": 0.7, "seed": 1}])

@@ -20,6 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# Beside any score that is seen, e to this power is 0 in every type. It is finite, so that a query that sees nothing averages
+# over everything instead of giving NaN; and small enough for the logarithm of a sum to tell what was summed up: with half of
+# float32's range, fused kernels of GPUs computed infinite weights for such a query when they came to the gradient.
+HIDDEN = -(2.0**14)
 BLOCK = 64  # tokens of a block, as in BigBird; on CPUs also about the fastest size to compute a window in
 
 
@@ -72,13 +76,9 @@ class Visibility:
         return self if memory == 0 else Visibility(functional.pad(self.visible, (memory, 0), value=True))
 
     def score_bias(self, dtype: torch.dtype) -> Tensor:
-        """What is added to attention scores: 0 where visible, a large negative number elsewhere.
-
-        The number is finite, so that a query that sees nothing averages over everything instead of giving NaN, and half
-        of the type's range, so that adding a score to it does not overflow.
-        """
+        """What is added to attention scores: 0 where visible, `HIDDEN` elsewhere."""
         bias = torch.zeros(self.visible.shape, dtype=dtype, device=self.visible.device)
-        return bias.masked_fill_(~self.visible, torch.finfo(dtype).min / 2)
+        return bias.masked_fill_(~self.visible, HIDDEN)
 
 
 @dataclass(frozen=True)
