@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fathom.model import Visibility
 from fathom.model.visibility import BLOCK, LocalVisibility, first_tokens, random_blocks
@@ -116,3 +117,15 @@ def test_first_tokens_are_those_of_each_text(count: int, length: int, padded: bo
             real = padding is None or not padding[row, place]
             counted[text] = counted.get(text, 0) + real
             assert found[row, place] == (real and counted[text] <= count)
+
+
+@pytest.mark.parametrize("kernel", [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH])
+def test_a_query_that_sees_nothing_averages_over_everything_and_so_does_its_gradient(kernel: SDPBackend) -> None:
+    query, key, value = (torch.randn(1, 1, 64, 8, requires_grad=True) for _ in range(3))
+    bias = Visibility(torch.zeros(1, 1, 64, 64, dtype=torch.bool)).score_bias(torch.float32)
+    with sdpa_kernel(kernel):
+        mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    mixed.sum().backward()
+    weights = torch.softmax(query @ key.mT / 8**0.5, dim=-1)
+    torch.testing.assert_close(mixed, weights @ value, atol=1e-3, rtol=0)
+    torch.testing.assert_close(value.grad, weights.sum(dim=2)[..., None].expand_as(value), atol=1e-2, rtol=0)

@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 # Beside any score that is seen, e to this power is 0 in every type. It is finite, so that a query that sees nothing averages
-# over everything instead of giving NaN; and small enough for the logarithm of a sum to tell what was summed up: with half of
-# float32's range, fused kernels of GPUs computed infinite weights for such a query when they came to the gradient.
+# over everything instead of giving NaN; and small, because fused kernels keep the logarithm of the sum of weights and compute
+# them anew from it for the gradient: beside half of float32's range, what was summed up would be lost in rounding.
 HIDDEN = -(2.0**14)
 BLOCK = 64  # tokens of a block, as in BigBird; on CPUs also about the fastest size to compute a window in
 
