@@ -80,7 +80,10 @@ PRETRAINING: dict[str, dict[str, Any]] = {
             "continued": "MiniLM, continued on IMDB",
             "plain": "MiniLM",
         },
-        "transfer": "Test answers right, mean of {seeds} seeds; the intervals are over seeds and test reviews.",
+        "transfer": "{weights:.1f} million weights that read {tokens:.0f} million tokens in {minutes:.0f} minutes {place}. "
+        "Test answers right, mean of {seeds} seeds; the intervals are over seeds and test reviews.",
+        "core": "on one core of {}",
+        "gpu": "on {}",
         "bits": "| model | tokens read | bits per byte of held-out reviews |",
         "causal": "causal, left to right",
         "permutation": "permutation, left to right",
@@ -101,7 +104,10 @@ PRETRAINING: dict[str, dict[str, Any]] = {
             "continued": "MiniLM，在 IMDB 上继续预训练",
             "plain": "MiniLM",
         },
-        "transfer": "测试正确率，{seeds} 个种子的均值；区间同时考虑种子与测试影评。",
+        "transfer": "{weights_wan:,.0f} 万个权重，{place}用 {minutes:.0f} 分钟读了 {tokens_wan:,.0f} 万个词元。"
+        "测试正确率，{seeds} 个种子的均值；区间同时考虑种子与测试影评。",
+        "core": "在 {} 的一个核上",
+        "gpu": "在 {} 上",
         "bits": "| 模型 | 读过的词元 | 留出影评上每字节的比特数 |",
         "causal": "因果模型，从左到右",
         "permutation": "排列模型，从左到右",
@@ -313,6 +319,7 @@ def pretraining(language: str, results: Path = RESULTS) -> str:
     words, parts = PRETRAINING[language], []
     tables: dict[str, Callable[[dict[str, Any], dict[str, Any]], list[str]]] = {
         "encoder": _transfer,
+        "encoder-large": _transfer,
         "continued": _transfer,
         "curves": _bits,
         "relations": _relations,
@@ -341,7 +348,16 @@ def _transfer(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
         for found in record["results"]
     ]
     head = words["head"].format(words["arms"][first], words["arms"][second])
-    return [*_table(head, rows), "", words["transfer"].format(seeds=len(record["seeds"]))]
+    base, machine = record["base"], record["base"]["machine"]
+    made = {
+        "weights": record["parameters"] / 1e6,
+        "weights_wan": record["parameters"] / 1e4,
+        "tokens": base["metrics"]["tokens"] / 1e6,
+        "tokens_wan": base["metrics"]["tokens"] / 1e4,
+        "minutes": base["seconds"] / 60,
+        "place": words["gpu" if "gpu" in machine else "core"].format(machine.get("gpu", machine["processor"])),
+    }
+    return [*_table(head, rows), "", words["transfer"].format(seeds=len(record["seeds"]), **made)]
 
 
 def _bits(record: dict[str, Any], words: dict[str, Any]) -> list[str]:

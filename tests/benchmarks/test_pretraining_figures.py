@@ -21,7 +21,10 @@ def test_tables(language: str, tmp_path: Path) -> None:
 
     of_arms = {"pretrained": {"accuracy": share(0.8)}, "random": {"accuracy": share(0.6)}}
     results = [{"labels": 1000, **of_arms, "gap": share(0.2), "bag_of_words": {"accuracy": share(0.85)}}]
-    write("encoder", {"arms": ["pretrained", "random"], "seeds": [0, 1], "results": results})
+    base = {"metrics": {"tokens": 24_400_000}, "seconds": 4800.0, "machine": {"processor": "Abacus"}}
+    record = {"arms": ["pretrained", "random"], "seeds": [0, 1], "parameters": 1_890_000, "results": results}
+    write("encoder", record | {"base": base})
+    write("encoder-large", record | {"base": base | {"machine": {"processor": "Abacus", "gpu": "Loom"}}})
     curve = [{"tokens": 1_000}, {"tokens": 2_000}]
     models = {
         "causal": {"left_to_right": share(1.5), "curve": curve},
@@ -47,6 +50,8 @@ def test_tables(language: str, tmp_path: Path) -> None:
     write("optimizers", {"runs": runs, "chosen": chosen, "updates": updates, "difference": gap})
     found = pretraining(language, tmp_path)
     assert "| 1,000 | 80.00 % (79.00–81.00) | 60.00 % (59.00–61.00) | +20.00 (+19.00–+21.00) | 85.00 % (84.00–86.00) |" in found
+    counted = ("1.9 million", "24 million") if language == "en" else ("189 万", "2,440 万")
+    assert all(value in found for value in (*counted, "80", "Abacus", "Loom"))
     assert "n = 4 | 8,000 | 1.400 |" in found
     assert "| `masked` | 71.00 % (70.00–72.00) | 52.00 %" in found
     assert "88.00 % (87.00–89.00) |" in found
