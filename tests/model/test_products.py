@@ -10,6 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from fathom.model import Attention, View, Visibility, products
 from fathom.model.products import _Products, weighted_values
+from fathom.model.visibility import HIDDEN
 from tests.tiny import config
 
 HOW = {"dropout": 0.0, "scale": 0.5, "shared_keys": False}
@@ -40,6 +41,30 @@ def test_products_and_their_gradients_equal_torchs_kernel(
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     for one, other in zip(got, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("learning", [False, True])
+@pytest.mark.parametrize("case", ["small", "beyond the type", "far below 0", "nothing is seen"])
+def test_products_of_scores_of_any_size_are_a_softmax(case: str, learning: bool, dtype: torch.dtype) -> None:
+    query, key, value = (part.detach() for part in parts(2, 3, 8, 8, dtype))
+    bias = torch.zeros(2, 1, 8, 8, dtype=dtype)
+    if case == "beyond the type":
+        query = 500 * query
+    elif case == "far below 0":
+        bias = bias - 500
+    elif case == "nothing is seen":
+        bias[0, :, 3] = HIDDEN
+        bias[1, :, :, 5:] = HIDDEN
+    exact = [part.double() for part in (query, key, value, bias)]
+    expected = torch.softmax(exact[0] @ exact[1].mT * 0.5 + exact[3], dim=-1) @ exact[2]
+    found = _Products.apply(query.requires_grad_(learning), key, value, bias, 0.5)
+    seen = torch.ones(2, 1, 8, 1, dtype=torch.bool)
+    seen[0, :, 3] = case != "nothing is seen"  # of what averages over everything, only that it is finite
+    assert torch.isfinite(found).all()
+    difference = ((found.double() - expected) * seen).norm() / (expected * seen).norm()
+    large = case in ("beyond the type", "far below 0")  # where bfloat16 keeps little of a score
+    assert difference < (1e-12 if dtype is torch.float64 else 0.5 if large else 0.02)
 
 
 @pytest.fixture(autouse=True)

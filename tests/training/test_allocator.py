@@ -1,4 +1,4 @@
-"""Freed memory that stays with a process while it trains."""
+"""Freed memory that stays with a process while it computes batches."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def faults():
 
 faults()
 with kept_memory():
+    with kept_memory():
+        pass
     faults()
     kept = faults()
 print(kept, faults())
@@ -30,7 +32,7 @@ print(kept, faults())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 @pytest.mark.parametrize("variable", [None, "MALLOC_ARENA_MAX"])
-def test_memory_is_kept_while_training_and_given_back(variable: str | None, tmp_path: Path) -> None:
+def test_memory_is_kept_until_the_last_leaves_and_given_back(variable: str | None, tmp_path: Path) -> None:
     """In a process of its own: what an allocator does depends on all that was allocated before."""
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), **({} if variable is None else {variable: "4"})}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=120)

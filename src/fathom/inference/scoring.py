@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -10,11 +11,12 @@ from torch import nn
 
 from fathom.data import TokenizedDataset, plan_batches
 from fathom.training import autocast
+from fathom.training.allocator import kept_memory
 from fathom.training.precision import Precision, uses_bfloat16
 
-# Padded tokens in one forward pass. On a CPU, for each thread: what a block makes of so many stays in the processor's cache;
-# 8,192 tokens of MiniLM take half as long again a token. A GPU wants to be filled.
-CPU_TOKENS, GPU_TOKENS = 512, 32_768
+# Padded tokens in one forward pass. On a CPU, for each thread: what a block makes of so many stays in the processor's cache.
+# A GPU wants to be filled.
+CPU_TOKENS, GPU_TOKENS = 768, 32_768
 
 
 def tokens_at_once(device: torch.device) -> int:
@@ -43,10 +45,10 @@ def window_logits(
     rounded = uses_bfloat16(precision, device)
     rows: list[np.ndarray] = []
     order: list[np.ndarray] = []
-    with torch.inference_mode(), autocast(precision, device):  # entered once: it keeps the weights that it converted
-        for indices in plan_batches(
-            dataset.lengths, max_tokens=batch_tokens or tokens_at_once(device), shuffle=False, rounded=rounded
-        ):
+    plan = plan_batches(dataset.lengths, max_tokens=batch_tokens or tokens_at_once(device), shuffle=False, rounded=rounded)
+    memory = kept_memory() if device.type == "cpu" and len(plan) > 1 else nullcontext()
+    with memory, torch.inference_mode(), autocast(precision, device):  # entered once: it keeps the weights that it converted
+        for indices in plan:
             if stop is not None and stop():
                 return None
             batch = dataset.batch(indices, rounded=rounded).to(device)

@@ -88,6 +88,11 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
         """(B, L) token ids -> (B, classes) logits; arguments as for `Transformer.hidden_states`."""
+        logits: Tensor = self.classifier(self.features(token_ids, padding_mask, segment_ids))
+        return logits
+
+    def features(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
+        """(B, L) token ids -> (B, D), what the last linear map reads."""
         only_first = self.config.pooling == "first"
         position_ids = None
         if self.training and self.config.token_dropout > 0:
@@ -96,8 +101,8 @@ class SequenceClassifier(nn.Module):
             token_ids, position_ids = token_ids.gather(1, places), position_ids.gather(1, places)
             segment_ids = None if segment_ids is None else segment_ids.gather(1, places)
         hidden = self.transformer(token_ids, padding_mask, segment_ids, position_ids=position_ids, only_first=only_first)
-        logits: Tensor = self.classifier(self.dropout(self.pooler(hidden, padding_mask)))
-        return logits
+        read: Tensor = self.dropout(self.pooler(hidden, padding_mask))
+        return read
 
 
 def surviving_tokens(token_ids: Tensor, padding_mask: Tensor | None, dropped: float) -> tuple[Tensor, Tensor]:

@@ -105,13 +105,8 @@ class _WithWhatTheHeadReads(nn.Module):
 
     def forward(self, token_ids: Tensor, padding_mask: Tensor | None = None, segment_ids: Tensor | None = None) -> Tensor:
         """(B, L) token ids -> (B, K + width)."""
-        seen: list[Tensor] = []
-        hook = self.model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        try:
-            logits = self.model(token_ids, padding_mask, segment_ids)
-        finally:
-            hook.remove()
-        return torch.cat([logits.float(), seen[0].float()], dim=1)
+        read = self.model.features(token_ids, padding_mask, segment_ids)
+        return torch.cat([self.model.classifier(read).float(), read.float()], dim=1)
 
 
 def open_folder(spec: str, *, device: str | None) -> Classifier | CausalModel:
