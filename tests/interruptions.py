@@ -153,7 +153,9 @@ def run_process(
 
 
 def at_event(place: str, number: int, action: Callable[[], None], *, every: bool = False) -> Callable[[], None]:
-    """Does something just before the process changes or flushes a file of a place for the n-th time (or from then on)."""
+    """Does something just before the process changes or flushes a file of a place for the n-th time; or (`every`) each time
+    that it makes something there from then on.
+    """
 
     def prepare() -> None:
         left = number
@@ -162,12 +164,18 @@ def at_event(place: str, number: int, action: Callable[[], None], *, every: bool
             nonlocal left
             if event in EVENTS and place in str(values[0]):
                 left -= 1
-                if left == 0 or (every and left < 0 and event in ("open", "os.mkdir", "os.rename")):
+                due = left <= 0 and makes(event, values) if every else left == 0
+                if due:
                     action()
 
         sys.addaudithook(hook)
 
     return prepare
+
+
+def makes(event: str, values: tuple[Any, ...]) -> bool:
+    """Whether an event needs room on the disk: reading a file needs none."""
+    return event in ("os.mkdir", "os.rename") or (event == "open" and bool(values[2] & (os.O_WRONLY | os.O_RDWR)))
 
 
 EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod"}
