@@ -19,7 +19,7 @@ from fathom.data.examples import Columns, Example
 from fathom.data.packing import DocumentFrame, EachEpoch, PackedRows
 from fathom.data.pairs import Relation, SentencePairs
 from fathom.data.sources import Source, open_file
-from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, text_digest
+from fathom.data.splits import Overlap, assign_parts, normalise_for_matching, overlap, split_key, text_digest
 from fathom.data.streams import Streams
 from fathom.data.tokenized import TokenizedDataset
 
@@ -66,6 +66,7 @@ __all__ = [
     "planted",
     "random_padding_share",
     "read_canaries",
+    "split_key",
     "splits_of",
     "text_digest",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fathom.data.examples import Example
@@ -63,6 +63,11 @@ def text_digest(example: Example) -> int:
     if example.pair is not None:
         words += "\n" + normalise_for_matching(example.pair)
     return int.from_bytes(hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def split_key(example: Example, digest: Callable[[Example], int] = text_digest) -> str:
+    """What decides the part of an example (`assign_parts`): its group; where it has none, its text."""
+    return f"text {digest(example):016x}" if example.group is None else f"group {example.group}"
 
 
 @dataclass(frozen=True)

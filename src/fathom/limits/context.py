@@ -19,7 +19,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from fathom.data import Canary, Example, assign_parts, passage_shares, text_digest
+from fathom.data import Canary, Example, assign_parts, passage_shares, split_key, text_digest
 from fathom.errors import DataError
 from fathom.limits.asked import Asked
 from fathom.limits.baseline import Baseline, baseline_of
@@ -257,8 +257,7 @@ class Context:
             NotMeasurableError: there are no training texts, or none can be learned from.
         """
         training = self.training_texts("for a bag of words to learn from")
-        keys = [f"group {e.group}" if e.group is not None else f"text {text_digest(e):016x}" for e in training]
-        parts = assign_parts(keys, {"train": 0.9, "dev": 0.1}, seed=self.seed)
+        parts = assign_parts(list(map(split_key, training)), {"train": 0.9, "dev": 0.1}, seed=self.seed)
         rows = list(zip(training, parts, strict=True))
         try:
             return baseline_of((e for e, part in rows if part == "train"), (e for e, part in rows if part == "dev"))

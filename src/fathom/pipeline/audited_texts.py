@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
+from fathom.data import Columns, Example, assign_parts, open_data, split_key, splits_of, text_digest
 from fathom.data.description import hash_of
 from fathom.errors import DataError
 from fathom.limits.asked import TWICE
@@ -71,7 +71,7 @@ class AuditedTexts:
         if was_seen.any() and len(unseen) < ENOUGH_UNSEEN:
             contaminated = f"{int(was_seen.sum()):,} of {len(examples):,} texts were in its training data: a figure of memory"
         usable = examples if contaminated else unseen
-        keys = [_key(example, digest) for example in usable]
+        keys = [split_key(example, digest) for example in usable]
         assigned = assign_parts(keys, {"calibrate": 0.5, "report": 0.5}, seed=settings.seed)
         most = _most(usable, settings)
         if settings.budget is not None:
@@ -103,7 +103,7 @@ class AuditedTexts:
             same = _is_same(train, train_split or "train", data, split)
             rows = examples if same else _read(train, train_split or "train", columns)[0]
             _check(rows, classifier.labels, "the training data")
-            training = [e for e in rows if digest(e) not in held_digests and _key(e, digest) not in held]
+            training = [e for e in rows if digest(e) not in held_digests and split_key(e, digest) not in held]
             if len({e.label for e in training}) < 2:
                 training = []  # of one label there is nothing to learn
             if len(training) < len(rows) and not (same and training):  # of the data, what was trained on is there to learn from
@@ -212,10 +212,6 @@ def _seen_by(classifier: Classifier) -> SeenTexts | None:
         return None
     path = classifier.folder / SEEN
     return SeenTexts.load(path) if path.is_file() else None
-
-
-def _key(example: Example, digest: Callable[[Example], int]) -> str:
-    return f"group {example.group}" if example.group is not None else f"text {digest(example):016x}"
 
 
 def _is_same(train: object, train_split: str, data: object, split: str | None) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 
 from fathom.checkpoint import MadeBy, machine, read_json, resolve_model
 from fathom.checkpoint.about import MADE_BY
-from fathom.data import Columns, Example, assign_parts, open_data, splits_of, text_digest
+from fathom.data import Columns, Example, assign_parts, open_data, split_key, splits_of, text_digest
 from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
 from fathom.inference.in_context import Question, score_answers, spell_question
@@ -355,10 +355,7 @@ def choose_rows(
         train_split = "train"
     rows = dict(enumerate(open_data(data, split=chosen, columns=columns, labelled=True)))
     if train_split is None or train_split == chosen:
-        keys = [
-            f"text {text_digest(example):016x}" if example.group is None else f"group {example.group}"
-            for example in rows.values()
-        ]
+        keys = list(map(split_key, rows.values()))
         shares = {"demonstrations": DEMONSTRATION_SHARE, "measured": 1 - DEMONSTRATION_SHARE}
         parts = assign_parts(keys, shares, seed=seed)
         pool = {row: example for row, example in rows.items() if parts[row] == "demonstrations"}
