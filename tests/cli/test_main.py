@@ -152,6 +152,17 @@ def test_main_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().err.strip() == "fathom: stopped"
 
 
+def test_main_ctrl_c_before_the_command_begins_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(app: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fathom.cli.main.get_command", interrupted)
+    assert main(["models"]) == 130
+    assert "stopped" in capsys.readouterr().err
+
+
 def test_main_a_reader_that_leaves_early_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)

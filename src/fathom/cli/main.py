@@ -87,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = 0
         elif code == 130:
             _tell("stopped")
+    except KeyboardInterrupt:  # before the command began, or after it
+        code = 130
+        _tell("stopped")
     except BaseException as error:
         if debug:
             raise
