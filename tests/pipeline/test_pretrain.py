@@ -211,7 +211,7 @@ def test_pretrain_stopped_before_its_training_keeps_the_corpus_and_goes_on(
     whole = run(documents, tmp_path / "whole")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fathom.pipeline.pretrain.find_duplicates", _interrupt)
+        patched.setattr("fathom.pipeline.pretraining_data.find_duplicates", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(documents, tmp_path / "stopped")
     shard = next((tmp_path / "stopped.partial" / "corpus").glob("shard-*")) / "tokens.npy"
@@ -279,7 +279,7 @@ def test_pretrain_goes_on_only_as_the_run_that_it_was(
     output, partial = tmp_path / "base", tmp_path / "base.partial"
     training = {"epochs": 1, "updates": 6, "batch_tokens": 256, "learning_rate": 1e-2, "batch_rows": None}
     with monkeypatch.context() as patched:
-        patched.setattr("fathom.pipeline.pretrain.find_duplicates", _interrupt)
+        patched.setattr("fathom.pipeline.pretraining_data.find_duplicates", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(documents, output, training=training)
     other = settings(documents, vocabulary={"size": 300, "min_frequency": 1}, training={**training, "seed": 3})

@@ -6,42 +6,26 @@ end. Held-out documents choose nothing but the best of the checkpoints; no label
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit, to_json
+from fathom.checkpoint import About, MadeBy, load_model, resolve_model, save_model, source_commit
 from fathom.checkpoint.card import base_card, step_card
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import (
-    Batch,
-    Corpus,
-    CorpusSettings,
-    OrderedRows,
-    Part,
     Rows,
     Source,
-    Stage,
-    StagedRows,
-    Streams,
-    build_corpus,
     open_data,
-    plan_batches,
-    splits_of,
 )
-from fathom.data.duplicates import find_duplicates, find_shared_passages
-from fathom.data.packing import EachEpoch, PackedRows
-from fathom.data.pairs import Relation, SentencePairs
-from fathom.errors import DataError, SettingsError
-from fathom.folders import machine_errors, write_text_atomically
+from fathom.data.packing import PackedRows
+from fathom.errors import SettingsError
+from fathom.folders import machine_errors
 from fathom.inference import pick_device
 from fathom.model import Model, ReplacedTokenDetector, Task, make_model
 from fathom.objectives import (
@@ -56,8 +40,20 @@ from fathom.objectives import (
     generator_config,
 )
 from fathom.objectives.held_out import TokenCounts, measure
-from fathom.objectives.topic_baseline import topic_baseline
-from fathom.pipeline.base_model_page import REPORT, base_model_page, repeats_in_words, shared_in_words
+from fathom.pipeline.base_model_page import REPORT, base_model_page
+from fathom.pipeline.pretraining_data import (
+    COUNTED_TOKENS,
+    EVALUATION_TOKENS,
+    batches_in_order,
+    count_repeated,
+    described,
+    evaluation_split,
+    facts_of,
+    one_row,
+    pretraining_corpus,
+    rows_of_part,
+    told_by_words,
+)
 from fathom.pipeline.run import (
     Texts,
     begin_run,
@@ -91,9 +87,6 @@ _FAMILIES = {  # whose shape a model from scratch has, where nothing is said
     "permutation": "xlnet",
     "replaced": "electra",
 }
-_RELATIONS: dict[str, Relation] = {"masked+next": "next_sentence", "masked+order": "sentence_order"}
-_EVALUATION_TOKENS = 8192  # in a batch of held-out rows
-_COUNTED_TOKENS = 5_000_000  # of the training text at most, for the unigram and bigram that stand beside the model
 _MASKS = 20  # seed of what is hidden when held-out documents are measured: the same every time
 
 
@@ -148,25 +141,26 @@ def pretrain(
     with ranks.first_goes_ahead():
         with removed_if_unusable(partial, resume=resume or not ranks.is_first):
             documents = open_data(settings.data, split=settings.split, columns=settings.columns.columns(), labelled=False)
-            evaluation = None if settings.against is None else open_data(settings.against, split=_test_split(settings.against))
+            against = settings.against
+            evaluation = None if against is None else open_data(against, split=evaluation_split(against))
             torch.manual_seed(settings.training.seed)
             model, tokenizer, parents, notes = _start(settings, documents, partial / "vocabulary")
             for note in notes:
                 listener.on_message(note)
-            corpus = _corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
-            train_rows, held_out = (_rows(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
-            facts = _facts(corpus, tokenizer, train_rows.epoch(0), held_out.epoch(0))
-        facts |= _repeated(settings, documents, evaluation, partial / "repeated.json", listener)
+            corpus = pretraining_corpus(settings, documents, tokenizer, partial / "corpus", processes, listener)
+            train_rows, held_out = (rows_of_part(settings, corpus, tokenizer, part) for part in ("train", "held-out"))
+            facts = facts_of(corpus, tokenizer, train_rows.epoch(0), held_out.epoch(0))
+        facts |= count_repeated(settings, documents, evaluation, partial / "repeated.json", listener)
     if settings.objective == "masked+next":
-        facts |= _told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
-    listener.on_message(_described(facts))
+        facts |= told_by_words(train_rows.epoch(0), held_out.epoch(0), tokenizer, listener)
+    listener.on_message(described(facts))
 
-    counted = islice(_batches(train_rows.epoch(0)), _COUNTED_TOKENS // _EVALUATION_TOKENS)
+    counted = islice(batches_in_order(train_rows.epoch(0)), COUNTED_TOKENS // EVALUATION_TOKENS)
     counts = TokenCounts.of(counted, vocab_size=model.config.vocab_size, special_ids=tokenizer.special_ids)
     objective = make_objective(settings, tokenizer)
     trained = _trained(model).to(ranks.device(pick_device(device)))
     about = About(task=TASKS[settings.objective], max_length=_longest(settings, model), parents=parents)
-    work = measure_work(trained, objective, _one_row(train_rows.epoch(0)), settings.training.precision)
+    work = measure_work(trained, objective, one_row(train_rows.epoch(0)), settings.training.precision)
 
     def record(result: TrainingResult, held_out: dict[str, float] | None) -> MadeBy:
         utilisation = round(work.utilisation(result.tokens, result.update_seconds, result.processes), 4)
@@ -287,145 +281,12 @@ def _trained(model: Model) -> nn.Module:
     return pair
 
 
-def _corpus(
-    settings: PretrainSettings, documents: Source, tokenizer: Tokenizer, folder: Path, processes: int, listener: Listener
-) -> Corpus:
-    pairs = settings.objective in _RELATIONS
-    chosen = CorpusSettings(
-        sentences=settings.language if pairs else None,
-        chinese_words=settings.whole_words and settings.language == "zh",
-        held_out=settings.held_out,
-        seed=settings.training.seed,
-    )
-
-    def on_shard(shards: int, done: int) -> None:
-        listener.on_message(f"tokenised {done:,} documents into {shards:,} {'shard' if shards == 1 else 'shards'}")
-
-    return build_corpus(documents, tokenizer, folder, chosen, processes=processes, on_shard=on_shard)
-
-
-def _test_split(data: str) -> str | None:
-    return "test" if "test" in splits_of(data) else None
-
-
-def _repeated(
-    settings: PretrainSettings, documents: Source, evaluation: Source | None, path: Path, listener: Listener
-) -> dict[str, Any]:
-    """What of the documents repeats others, and what of an evaluation set stands in them; counted once, before training."""
-    known = _counted_before(path)
-    if known is None:
-        listener.on_message("looking for documents that repeat others")
-        known = {"duplicates": find_duplicates(documents, seed=settings.training.seed).to_dict()}
-        if settings.against is not None and evaluation is not None:
-            listener.on_message(f"looking for passages of {settings.against} in the documents")
-            shares = find_shared_passages(documents, evaluation).to_dict()
-            known["against"] = {"data": settings.against, "split": _test_split(settings.against), **shares}
-        for counted in known.values():
-            del counted["examples"]  # a model folder holds no text
-        write_text_atomically(path, to_json(known))
-    listener.on_message(repeats_in_words(known))
-    if "against" in known:
-        listener.on_message(shared_in_words(known["against"]))
-    return known
-
-
-def _counted_before(path: Path) -> dict[str, Any] | None:
-    """What an interrupted run had counted; None where it had not, or the file is damaged, which costs a second count."""
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return known
-
-
-def _told_by_words(train_rows: Rows, held_out: Rows, tokenizer: Tokenizer, listener: Listener) -> dict[str, Any]:
-    """How far common words alone tell which texts follow each other: what a model of next sentences has to beat."""
-    counted = islice(_batches(train_rows), _COUNTED_TOKENS // _EVALUATION_TOKENS)
-    found = topic_baseline(counted, _batches(held_out), vocab_size=tokenizer.vocab_size, special_ids=tokenizer.special_ids)
-    listener.on_message(f"common words alone tell {found.accuracy:.1%} of the {found.pairs:,} held-out pairs")
-    return {"topic_baseline": asdict(found)}
-
-
-def _rows(settings: PretrainSettings, corpus: Corpus, tokenizer: Tokenizer, part: Part) -> EachEpoch:
-    """What a run reads of a part of the corpus."""
-    common: dict[str, Any] = {"length": settings.max_length, "seed": settings.training.seed}
-    if (relation := _RELATIONS.get(settings.objective)) is not None:
-        return EachEpoch(lambda epoch: SentencePairs(corpus, tokenizer, part, relation=relation, epoch=epoch, **common))
-    if settings.memory:
-        rows = settings.training.batch_tokens // settings.max_length
-        rows = min(
-            rows, settings.training.batch_rows or rows, int(corpus.lengths[corpus.documents(part)].sum()) // settings.max_length
-        )
-        return EachEpoch(lambda epoch: Streams(corpus, tokenizer, part, streams=max(1, rows), epoch=epoch, **common))
-    if settings.curriculum and part == "train":
-        training, stages = settings.training, [Stage(stage.length, stage.share) for stage in settings.curriculum]
-
-        def staged(epoch: int) -> StagedRows:
-            return StagedRows(
-                corpus,
-                tokenizer,
-                part,
-                stages=stages,
-                epochs=training.epochs,
-                max_tokens=training.batch_tokens,
-                max_rows=training.batch_rows,
-                seed=training.seed,
-                epoch=epoch,
-            )
-
-        return EachEpoch(staged)
-    return EachEpoch(lambda epoch: PackedRows(corpus, tokenizer, part, epoch=epoch, **common))
-
-
-def _batches(rows: Rows, max_tokens: int = _EVALUATION_TOKENS) -> Iterator[Batch]:
-    plan = rows.batches if isinstance(rows, OrderedRows) else plan_batches(rows.lengths, max_tokens=max_tokens, shuffle=False)
-    return (rows.batch(indices) for indices in plan)
-
-
-def _one_row(rows: Rows) -> Batch:
-    first = rows.batches[0] if isinstance(rows, OrderedRows) else np.arange(1)
-    return rows.batch(first[:1])
-
-
-def _facts(corpus: Corpus, tokenizer: Tokenizer, train_rows: Rows, held_out: Rows) -> dict[str, Any]:
-    """What is known of the corpus before training.
-
-    Raises:
-        DataError: the vocabulary does not know what most of the documents are written in.
-    """
-    manifest = corpus.manifest
-    unknown = 0 if tokenizer.unknown_id is None else corpus.count(tokenizer.unknown_id)
-    if unknown > manifest.tokens / 2:
-        raise DataError(
-            f"{unknown / manifest.tokens:.1%} of the tokens of {manifest.source} are not in the vocabulary",
-            expected="a vocabulary for the language of the documents",
-            do="learn one (model scratch, without vocabulary.folder), or choose a model that reads this language",
-        )
-    return {
-        "documents": manifest.documents,
-        "tokens": manifest.tokens,
-        "unknown_share": round(unknown / manifest.tokens, 5),
-        "text_bytes": manifest.text_bytes,
-        "train_rows": len(train_rows.lengths),
-        "held_out_rows": len(held_out.lengths),
-    }
-
-
-def _described(facts: Mapping[str, Any]) -> str:
-    return (
-        f"{facts['documents']['train']:,} documents to train on, {facts['documents']['held-out']:,} held out; "
-        f"{facts['tokens']:,} tokens of {facts['text_bytes'] / max(facts['tokens'], 1):.2f} bytes, "
-        f"{facts['unknown_share']:.1%} of them unknown; "
-        f"{facts['train_rows']:,} rows an epoch"
-    )
-
-
 def _evaluator(
     objective: Objective, rows: Rows, counts: TokenCounts, tokenizer: Tokenizer, settings: PretrainSettings, listener: Listener
 ) -> Callable[[nn.Module, Callable[[], bool]], dict[str, float] | None]:
     """Scores a model on held-out documents, with the same things asked every time; the loss is to be small."""
     # bits per byte are of models that read from left to right
-    shown = _one_row(rows)
+    shown = one_row(rows)
     text_bytes = rows.text_bytes if settings.objective == "causal" and isinstance(rows, PackedRows) else None
 
     def evaluate(model: nn.Module, stop: Callable[[], bool]) -> dict[str, float] | None:
@@ -434,7 +295,7 @@ def _evaluator(
             found = measure(
                 model,
                 objective,
-                _batches(rows),
+                batches_in_order(rows),
                 seed=_MASKS,
                 special_ids=tokenizer.special_ids,
                 text_bytes=text_bytes,
