@@ -19,10 +19,10 @@ from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
 from fathom.limits.statistics import paired_test, wilson
 from fathom.model import Cache, LanguageModel
+from fathom.pipeline.demonstrations import choose_rows
 from fathom.pipeline.in_context import (
     InContextSettings,
     Mean,
-    choose_rows,
     conclusions,
     evaluate_in_context,
     measure_in_context,

@@ -19,14 +19,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fathom.checkpoint import MadeBy, machine, read_json, resolve_model
 from fathom.checkpoint.about import MADE_BY
-from fathom.data import Columns, Example, assign_parts, open_data, split_key, splits_of, text_digest
+from fathom.data import Columns, Example
 from fathom.errors import DataError, SettingsError
 from fathom.inference import Predictor
 from fathom.inference.in_context import Question, score_answers, spell_question
@@ -34,13 +33,13 @@ from fathom.limits import statistics
 from fathom.limits.baseline import whole_text
 from fathom.limits.statistics import Interval, PairedTest
 from fathom.model import LanguageModel
+from fathom.pipeline.demonstrations import choose_rows
 from fathom.pipeline.evaluate import Score
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.text import Tokenizer
 
 PROMPT = "Text: {text}\nLabel: {label}"
 BETWEEN = "\n\n"  # two demonstrations
-DEMONSTRATION_SHARE = 0.2  # of data that has no training part of its own
 NO_EFFECT = 0.05  # a difference counts as none where its whole interval is within this
 ONE_LABEL = 0.95  # a label that makes up this share of the answers is named in the conclusions
 
@@ -318,60 +317,6 @@ def evaluate_in_context(
     return found, record
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Which rows are measured on, and which are shown."""
-
-    measured: list[Example]
-    pool: dict[int, Example]  # by row number; no text and no group of these is measured on, and none is there twice
-    split: str | None  # what is measured on
-    source: str  # what `pool` is from
-    available: int  # rows that `measured` was drawn from
-
-
-def choose_rows(
-    data: str,
-    *,
-    split: str | None = None,
-    train_split: str | None = None,
-    limit: int | None = None,
-    columns: Columns = Columns(),
-    seed: int = 0,
-) -> Rows:
-    """Rows of DATA to measure on, and others to draw demonstrations from.
-
-    Args:
-        split: to measure on; None: "test" where a named data set or a folder has one.
-        train_split: to draw demonstrations from. None: "train" where a named data set or a folder has one and it is not what
-            is measured on; otherwise a fifth of the rows, by a hash of their group or text.
-        limit: measure on so many texts, drawn by the seed; None: on all.
-
-    Raises:
-        DataError: data or a part that is not there, or a row without a label.
-    """
-    known = ("train", "test") if Path(data).is_dir() else splits_of(data)
-    chosen = split or ("test" if "test" in known else None)
-    if train_split is None and "train" in known and chosen not in (None, "train"):
-        train_split = "train"
-    rows = dict(enumerate(open_data(data, split=chosen, columns=columns, labelled=True)))
-    if train_split is None or train_split == chosen:
-        keys = list(map(split_key, rows.values()))
-        shares = {"demonstrations": DEMONSTRATION_SHARE, "measured": 1 - DEMONSTRATION_SHARE}
-        parts = assign_parts(keys, shares, seed=seed)
-        pool = {row: example for row, example in rows.items() if parts[row] == "demonstrations"}
-        rows = {row: example for row, example in rows.items() if parts[row] == "measured"}
-        source = f"{100 * DEMONSTRATION_SHARE:.0f} % of the rows, by a hash of their group or text"
-    else:
-        pool = dict(enumerate(open_data(data, split=train_split, columns=columns, labelled=True)))
-        source = f"the part {train_split}"
-    available = len(rows)
-    if limit is not None and limit < available:
-        kept = np.random.default_rng(seed).choice(list(rows), limit, replace=False)
-        rows = {row: rows[row] for row in sorted(kept.tolist())}
-    measured = list(rows.values())
-    return Rows(measured, _apart(pool, measured), chosen, source, available)
-
-
 def conclusions(found: InContext) -> list[str]:
     """What the figures say, in plain sentences."""
     always = f"always saying {found.most_frequent!r}"
@@ -481,19 +426,6 @@ def _draw(pool: Mapping[int, Example], settings: InContextSettings, number: int)
     rows = generator.choice(sorted(pool), settings.shots, replace=False).tolist()
     labels = [pool[row].label or "" for row in rows]
     return _Drawn(rows, labels, [labels[place] for place in generator.permutation(len(labels))])
-
-
-def _apart(pool: Mapping[int, Example], examples: Sequence[Example]) -> dict[int, Example]:
-    """The rows of `pool` that share no text and no group with `examples`, each text once."""
-    taken = {text_digest(example) for example in examples}
-    groups = {example.group for example in examples} - {None}
-    kept = {}
-    for row, example in pool.items():
-        digest = text_digest(example)
-        if digest not in taken and example.group not in groups:
-            kept[row] = example
-            taken.add(digest)
-    return kept
 
 
 def _demonstrated(
