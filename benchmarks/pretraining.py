@@ -101,13 +101,16 @@ def relations(
     record: Record = None,
 ) -> None:
     """Three bases: hidden tokens alone, with next sentence, with sentence order."""
+    # rotary positions: with learned ones, bases this small say little but how frequent words are for thousands of updates
     architecture = ArchitectureSettings(
-        family="bert", width=width, depth=depth, heads=max(1, width // 64), feed_forward_width=4 * width, segments=2
-    )
+        width=width, depth=depth, heads=max(1, width // 64), feed_forward_width=8 * width // 3, gated=True,
+        positions="rotary", pooling="first", pooler=True, segments=2,
+    )  # fmt: skip
     common: dict[str, Any] = {
         "data": data, "split": split, "architecture": architecture, "max_length": 128, "markup": False, "held_out": 0.02,
+        "mask_rate": 0.3,
         "training": TrainingSettings(
-            epochs=2, updates=updates, batch_tokens=4096, batch_rows=None, learning_rate=1e-3
+            epochs=2, updates=updates, batch_tokens=4096, batch_rows=None, learning_rate=2e-3
         ),
     }  # fmt: skip
     objectives: Any = ("masked", "masked+next", "masked+order")
