@@ -25,7 +25,7 @@ from transfer import Candidate
 from transfer import continued as run_continued
 from transfer import encoder as run_encoder
 
-from fathom.pipeline.settings import ArchitectureSettings, PretrainSettings, read_settings
+from fathom.pipeline.settings import ArchitectureSettings, DropoutSettings, PretrainSettings, read_settings
 from fathom.training import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def relations(
     record: Record = None,
 ) -> None:
     """Three bases: hidden tokens alone, with next sentence, with sentence order."""
-    # rotary positions: with learned ones, bases this small say little but how frequent words are for thousands of updates
+    # rotary positions and no dropout: with either otherwise, bases this small say little but how frequent words are for long
     architecture = ArchitectureSettings(
         width=width, depth=depth, heads=max(1, width // 64), feed_forward_width=8 * width // 3, gated=True,
         positions="rotary", pooling="first", pooler=True, segments=2,
@@ -109,6 +109,7 @@ def relations(
     common: dict[str, Any] = {
         "data": data, "split": split, "architecture": architecture, "max_length": 128, "markup": False, "held_out": 0.02,
         "mask_rate": 0.3,
+        "dropout": DropoutSettings(hidden=0.0),
         "training": TrainingSettings(
             epochs=2, updates=updates, batch_tokens=4096, batch_rows=None, learning_rate=2e-3
         ),
