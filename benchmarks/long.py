@@ -103,7 +103,7 @@ def main(
     print(table(found))
     path = record or (None if quick else RESULTS / "long.json")
     if path is not None:
-        shape = {"width": WIDTH, "heads": HEADS, "rows": rows, "dtype": DTYPES[device], "device": device}
+        shape = {"width": WIDTH, "heads": HEADS, "rows": rows, "dtype": DTYPES[on.type], "device": device}
         write_record(path, {**shape, **found})
         write_text_atomically(path.with_suffix(".svg"), draw(found))
 
