@@ -25,7 +25,7 @@ from transfer import Candidate
 from transfer import continued as run_continued
 from transfer import encoder as run_encoder
 
-from fathom.pipeline.settings import ArchitectureSettings, DropoutSettings, PretrainSettings, read_settings
+from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, DropoutSettings, PretrainSettings, read_settings
 from fathom.training import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
@@ -89,36 +89,42 @@ def continued(
 def relations(
     data: Data = "imdb",
     split: Split = "unsup",
-    updates: Updates = 3000,
+    model: Annotated[str, typer.Option(help="MODEL that all bases start from, or scratch")] = "minilm",
+    updates: Updates = 1000,
+    base_rate: Annotated[float, typer.Option(help="of pre-training; from random weights 2e-3 is good")] = 2e-4,
     width: Width = 192,
     depth: Depth = 4,
     vocabulary: Vocabulary = 8000,
-    pairs: Annotated[int, typer.Option(min=10, help="of training documents, for each probe")] = 6000,
-    folds: Annotated[int, typer.Option(min=2, help="of fine-tuning")] = 4,
-    epochs: Annotated[int, typer.Option(min=1, help="of fine-tuning")] = 4,
-    rate: Annotated[float, typer.Option(help="of fine-tuning")] = 3e-4,
+    pairs: Annotated[int, typer.Option(min=10, help="of training documents, for each probe")] = 3000,
+    folds: Annotated[int, typer.Option(min=2, help="of fine-tuning")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="of fine-tuning")] = 2,
+    rate: Annotated[float, typer.Option(help="of fine-tuning")] = 1e-4,
     folder: Folder = None,
     record: Record = None,
 ) -> None:
-    """Three bases: hidden tokens alone, with next sentence, with sentence order."""
+    """Three bases: hidden tokens alone, with next sentence, with sentence order.
+
+    Width, depth and vocabulary are of bases from random weights.
+    """
     # with learned positions and dropout of 0.1, bases this small say little but how frequent words are for 3,000 updates
     architecture = ArchitectureSettings(
         width=width, depth=depth, heads=max(1, width // 64), feed_forward_width=8 * width // 3, gated=True,
         positions="rotary", pooling="first", pooler=True, segments=2,
     )  # fmt: skip
     common: dict[str, Any] = {
-        "data": data, "split": split, "architecture": architecture, "max_length": 128, "markup": False, "held_out": 0.02,
-        "mask_rate": 0.3,
+        "data": data, "split": split, "model": model, "architecture": architecture if model == SCRATCH else None,
+        "max_length": 128, "markup": False, "held_out": 0.02, "mask_rate": 0.3 if model == SCRATCH else 0.15,
         "dropout": DropoutSettings(hidden=0.0),
         "training": TrainingSettings(
-            epochs=2, updates=updates, batch_tokens=4096, batch_rows=None, learning_rate=2e-3
+            epochs=2, updates=updates, batch_tokens=4096, batch_rows=None, learning_rate=base_rate
         ),
     }  # fmt: skip
     objectives: Any = ("masked", "masked+next", "masked+order")
+    name = "relations-from-scratch" if model == SCRATCH else "relations"
     run_relations(
-        {name: PretrainSettings(objective=name, **common) for name in objectives}, folder or RUNS / "relations",
+        {objective: PretrainSettings(objective=objective, **common) for objective in objectives}, folder or RUNS / name,
         vocab_size=vocabulary, pairs=pairs, folds=folds, epochs=epochs, rate=rate,
-        record=record or RESULTS / "pretraining-relations.json",
+        record=record or RESULTS / f"pretraining-{name}.json",
     )  # fmt: skip
 
 

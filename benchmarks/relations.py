@@ -1,7 +1,8 @@
 """What a second task of pre-training teaches: hidden tokens alone, with the next sentence (BERT), with sentence order (ALBERT).
 
-Three bases of one size, the same text, the same number of updates of the same number of places; the record has the real tokens
-that each has read. Then, as in table 5 of Lan et al. (2020, 1909.11942):
+Three bases of one size, the same start, the same text, the same number of updates of the same number of places; the record has
+the real tokens that each has read. They start from MiniLM, which can read: from random weights (`--model scratch`), four
+million tokens teach no relation. Then, as in table 5 of Lan et al. (2020, 1909.11942):
 
     asked of the bases      hidden tokens; next sentence and sentence order, of pairs of held-out documents
         as trained          by the base's own head, also where it was trained for the other relation. Both heads say 0 where the
@@ -42,7 +43,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from steps import finetuned, kept, pretrained, summary, write_record
 
-from fathom.checkpoint import load_model
+from fathom.checkpoint import load_model, resolve_model
 from fathom.checkpoint.weights import hash_of_weights
 from fathom.data import Batch, Corpus, CorpusSettings, Example, build_corpus, open_data, plan_batches
 from fathom.data.catalogue import DATA_FOLDER
@@ -57,7 +58,7 @@ from fathom.objectives.answers import ordinary_tokens
 from fathom.objectives.held_out import measure
 from fathom.pipeline.evaluate import evaluate
 from fathom.pipeline.run import Texts, run_vocabulary
-from fathom.pipeline.settings import DropoutSettings, FinetuneSettings, PretrainSettings, VocabularySettings
+from fathom.pipeline.settings import SCRATCH, DropoutSettings, FinetuneSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
 from fathom.training import TrainingSettings
 
@@ -80,17 +81,21 @@ def relations(
     """Trains what is missing, measures everything and writes the record.
 
     Args:
-        settings: of the three bases by objective, without a vocabulary.
+        settings: of the three bases by objective, without a vocabulary, of texts without markup.
+        vocab_size: of the vocabulary that bases from random weights share.
         pairs: of training documents at most, for each probe and bag of words.
         folds: of fine-tuning.
     """
     one = settings["masked"]
     assert one.data is not None
     documents = open_data(one.data, split=one.split, labelled=False)
-    learned = VocabularySettings(kind="wordpiece", size=vocab_size)
-    tokenizer = run_vocabulary(learned, Texts(documents, one.markup), folder / "vocabulary", markup=one.markup)[0]
-    shared = {"vocabulary": learned.model_copy(update={"folder": folder / "vocabulary"})}
-    settings = {name: held.model_copy(update=shared) for name, held in settings.items()}
+    if one.model == SCRATCH:
+        learned = VocabularySettings(kind="wordpiece", size=vocab_size)
+        tokenizer = run_vocabulary(learned, Texts(documents, one.markup), folder / "vocabulary", markup=one.markup)[0]
+        shared = {"vocabulary": learned.model_copy(update={"folder": folder / "vocabulary"})}
+        settings = {name: held.model_copy(update=shared) for name, held in settings.items()}
+    else:
+        tokenizer = load_model(resolve_model(one.model)).tokenizer.without_markup()
     made_by = {name: pretrained(held, folder / name) for name, held in settings.items()}
     chosen = CorpusSettings(sentences=one.language, held_out=one.held_out, seed=one.training.seed)
     corpus = build_corpus(documents, tokenizer, folder / "corpus", chosen)

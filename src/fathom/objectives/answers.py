@@ -118,7 +118,7 @@ def score(question: Question, states: Tensor, logits: Callable[[Tensor], Tensor]
 
     def compare(states: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         scores = logits(states).float()
-        return cross_entropy(scores, right, reduction="none"), scores.detach().argmax(dim=-1)
+        return cross_entropy(scores, right, reduction="none"), _likeliest(scores.detach())
 
     size = max(1, SCORES // classes)
     if len(states) <= size:
@@ -127,6 +127,11 @@ def score(question: Question, states: Tensor, logits: Callable[[Tensor], Tensor]
     parts = zip(torch.split(states, size), torch.split(question.right, size), strict=True)
     compared = [checkpoint(compare, *part, use_reentrant=False) for part in parts]
     return Answers(question, torch.cat([nats for nats, _ in compared]), torch.cat([best for _, best in compared]))
+
+
+def _likeliest(scores: Tensor) -> Tensor:
+    """(N, classes) -> (N,). On a processor by NumPy, which takes a sixth of the time: with torch's search, 5 % of an update."""
+    return torch.from_numpy(scores.numpy().argmax(axis=-1)) if scores.device.type == "cpu" else scores.argmax(dim=-1)
 
 
 def real_tokens(batch: Batch) -> Tensor:
