@@ -95,7 +95,7 @@ def relations(
         shared = {"vocabulary": learned.model_copy(update={"folder": folder / "vocabulary"})}
         settings = {name: held.model_copy(update=shared) for name, held in settings.items()}
     else:
-        tokenizer = load_model(resolve_model(one.model)).tokenizer.without_markup()
+        tokenizer = Tokenizer.load(resolve_model(one.model)).without_markup()
     made_by = {name: pretrained(held, folder / name) for name, held in settings.items()}
     chosen = CorpusSettings(sentences=one.language, held_out=one.held_out, seed=one.training.seed)
     corpus = build_corpus(documents, tokenizer, folder / "corpus", chosen)
