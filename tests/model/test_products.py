@@ -68,8 +68,9 @@ def test_products_of_scores_of_any_size_are_a_softmax(case: str, learning: bool,
 
 
 @pytest.fixture(autouse=True)
-def few_scores_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_scores_are_enough_on_a_processor_without_amx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_FEWEST_SCORES", 1)
+    monkeypatch.setattr(products, "_KERNEL_USES_AMX", False)
 
 
 def uses_products(monkeypatch: pytest.MonkeyPatch, *arguments: torch.Tensor | None, **how: object) -> bool:
@@ -97,6 +98,15 @@ def test_products_are_for_bfloat16_and_matrices(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(products, "_FEWEST_SCORES", 2 * 3 * 5 * 6 + 1)
         assert not uses_products(monkeypatch, *half, None)
+
+
+def test_with_amx_products_are_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_KERNEL_USES_AMX", True)
+    learning = parts(2, 3, 5, 6, torch.bfloat16)
+    assert uses_products(monkeypatch, *learning, None)
+    assert not uses_products(monkeypatch, *(part.detach() for part in learning), None)
+    with torch.no_grad():
+        assert not uses_products(monkeypatch, *learning, None)
 
 
 def test_attention_in_bfloat16_is_near_to_float32_and_ignores_padding() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fathom.model import SequenceClassifier, Transformer
 from fathom.model.heads import surviving_tokens
-from fathom.model.positions import SinusoidalPositions
+from fathom.model.positions import SinusoidalPositions, token_positions
 from tests.tiny import classifier, config
 
 SHAPES = [
@@ -96,9 +96,9 @@ def test_positions_of_padding_are_its_own_whatever_stands_there() -> None:
     model = Transformer(config(padding_position=3, pad_id=1)).eval()
     row = torch.tensor([[7, 8, 9, 1, 10]])  # a real text may hold the padding token: it gets padding's position
     expected = torch.tensor([[4, 5, 6, 3, 7]])
-    assert model.position_ids(row, None, 0).tolist() == expected.tolist()
+    assert token_positions(model.config, row, None).tolist() == expected.tolist()
     padded, padding = torch.cat([torch.tensor([[5, 1]]), row], 1), torch.arange(7)[None] < 2
-    assert model.position_ids(padded, padding, 0).tolist() == [[3, 3, *expected[0].tolist()]]
+    assert token_positions(model.config, padded, padding).tolist() == [[3, 3, *expected[0].tolist()]]
     assert model.embeddings.position.weight.shape == (32 + 4, 16)
 
 

@@ -1,4 +1,6 @@
-"""The linear maps of a model's blocks, packed once into the order that the processor's matrix instructions read.
+"""A model's blocks in the form that this machine answers with: as one program (`native.py`), or with packed linear maps.
+
+Maps are packed once into the order that the processor's matrix instructions read.
 
 torch brings a weight into that order anew for every product. With AVX-512, packed ones take less: in float32 half the time
 where torch's own library does not use these instructions (on AMD's processors), in bfloat16 two thirds for the 15 tokens of
@@ -14,6 +16,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from fathom.inference.compiler import load_library
+from fathom.inference.native import NativeEncoder, can_run
+from fathom.model import SequenceClassifier
 from fathom.model.attention import Attention
 from fathom.model.feed_forward import ACTIVATIONS, FeedForward
 from fathom.training.precision import Precision, uses_bfloat16
@@ -55,10 +60,13 @@ class PackedLinear(nn.Module):
 
 
 def pack(model: nn.Module, precision: Precision, device: torch.device) -> None:
-    """Replaces the linear maps inside the blocks of `model` where that is faster on this machine."""
+    """Replaces the blocks of `model`, or the linear maps inside them, where that is faster on this machine."""
     if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return
     dtype = torch.bfloat16 if uses_bfloat16(precision, device) else torch.float32
+    if dtype is torch.bfloat16 and isinstance(model, SequenceClassifier) and can_run(model.config) and load_library():
+        model.transformer = NativeEncoder(model.transformer)  # type: ignore[assignment]
+        return
     if dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return
     for part in model.modules():
@@ -80,13 +88,13 @@ def _as_it_is(states: Tensor) -> Tensor:
 
 def unpacked(model: _Module) -> _Module:
     """A copy with ordinary linear maps, for gradients and for counting; of a model that is not packed, the model itself."""
-    if not any(isinstance(part, PackedLinear) for part in model.modules()):
+    if not any(isinstance(part, PackedLinear | NativeEncoder) for part in model.modules()):
         return model
     found = copy.deepcopy(model)
     for part in list(found.modules()):
         if isinstance(part, FeedForward) and isinstance(part.up, PackedLinear) and part.up.gelu:
             part.activation = ACTIVATIONS["gelu"]
         for name, child in list(part.named_children()):
-            if isinstance(child, PackedLinear):
+            if isinstance(child, PackedLinear | NativeEncoder):
                 setattr(part, name, child.unpacked())
     return found

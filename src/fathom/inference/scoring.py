@@ -10,18 +10,23 @@ import torch
 from torch import nn
 
 from fathom.data import TokenizedDataset, plan_batches
+from fathom.inference.native import NativeEncoder
 from fathom.training import autocast
 from fathom.training.allocator import kept_memory
 from fathom.training.precision import Precision, uses_bfloat16
 
 # Padded tokens in one forward pass. On a CPU, for each thread: what a block makes of so many stays in the processor's cache.
-# A GPU wants to be filled.
-CPU_TOKENS, GPU_TOKENS = 768, 32_768
+# The compiled encoder sees to that itself, and wants groups of texts enough for all threads to end together. A GPU wants to be
+# filled.
+CPU_TOKENS, NATIVE_TOKENS, GPU_TOKENS = 768, 16_384, 32_768
 
 
-def tokens_at_once(device: torch.device) -> int:
+def tokens_at_once(model: nn.Module, device: torch.device) -> int:
     """How many tokens, padding included, a forward pass on a device has best."""
-    return CPU_TOKENS * torch.get_num_threads() if device.type == "cpu" else GPU_TOKENS
+    if device.type != "cpu":
+        return GPU_TOKENS
+    native = any(isinstance(part, NativeEncoder) for part in model.children())
+    return (NATIVE_TOKENS if native else CPU_TOKENS) * torch.get_num_threads()
 
 
 def window_logits(
@@ -45,7 +50,9 @@ def window_logits(
     rounded = uses_bfloat16(precision, device)
     rows: list[np.ndarray] = []
     order: list[np.ndarray] = []
-    plan = plan_batches(dataset.lengths, max_tokens=batch_tokens or tokens_at_once(device), shuffle=False, rounded=rounded)
+    plan = plan_batches(
+        dataset.lengths, max_tokens=batch_tokens or tokens_at_once(model, device), shuffle=False, rounded=rounded
+    )
     memory = kept_memory() if device.type == "cpu" and len(plan) > 1 else nullcontext()
     with memory, torch.inference_mode(), autocast(precision, device):  # entered once: it keeps the weights that it converted
         for indices in plan:

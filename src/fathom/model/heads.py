@@ -26,6 +26,7 @@ from fathom.model.dropout import Dropout
 from fathom.model.encoder_decoder import EncoderDecoder
 from fathom.model.feed_forward import ACTIVATIONS
 from fathom.model.norms import make_norm
+from fathom.model.positions import token_positions
 from fathom.model.transformer import Transformer, initialise
 
 Task = Literal["sequence", "token", "span", "masked", "causal", "pretraining", "replaced", "translation"]
@@ -96,7 +97,7 @@ class SequenceClassifier(nn.Module):
         only_first = self.config.pooling == "first"
         position_ids = None
         if self.training and self.config.token_dropout > 0:
-            position_ids = self.transformer.position_ids(token_ids, padding_mask).expand_as(token_ids)
+            position_ids = token_positions(self.config, token_ids, padding_mask).expand_as(token_ids)
             places, padding_mask = surviving_tokens(token_ids, padding_mask, self.config.token_dropout)
             token_ids, position_ids = token_ids.gather(1, places), position_ids.gather(1, places)
             segment_ids = None if segment_ids is None else segment_ids.gather(1, places)

@@ -26,6 +26,19 @@ from torch.nn import functional
 from fathom.model.config import TransformerConfig
 
 
+def token_positions(config: TransformerConfig, token_ids: Tensor, padding_mask: Tensor | None, past: int = 0) -> Tensor:
+    """Where the tokens stand, after `past` cached ones: (1, L) integers, or (B, L) where they depend on what is padding."""
+    length = token_ids.shape[1]
+    if config.padding_position is not None:
+        real = token_ids != config.pad_id
+        if padding_mask is not None:  # what stands in the padding does not count
+            real = real & ~padding_mask
+        return real.cumsum(dim=1) * real + config.padding_position
+    if config.causal and padding_mask is not None:
+        return ((~padding_mask).cumsum(dim=1) - 1).clamp(min=0)[:, -length:]
+    return torch.arange(past, past + length, device=token_ids.device)[None]
+
+
 class LearnedPositions(nn.Embedding):
     """A vector for each position, learned. `forward(position_ids)`: (…, L) integers -> (…, L, D)."""
 

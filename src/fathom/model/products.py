@@ -1,8 +1,9 @@
 """softmax(scale · Q Kᵀ + bias) V, and which of two ways computes it: torch's kernel, or three matrix products.
 
-torch's kernel for CPUs makes no use of the instructions for bfloat16 that matrix products use: at 256 tokens in heads of 32 the
-products take 0.6 of its time forward, and 0.4 forward and backward (docs/speed.md). They hold the weights of some texts
-at a time, few enough to stay in the processor's cache, and round scores to bfloat16, as they do everything else.
+torch's kernel for CPUs makes no use of the instructions for bfloat16 that matrix products use, but for AMX forward: at 256
+tokens in heads of 32 the products take 0.6 of its time forward without AMX, and 0.4 to 0.7 forward and backward on either
+(docs/speed.md). They hold the weights of some texts at a time, few enough to stay in the processor's cache, and round scores to
+bfloat16, as they do everything else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _SCORES_AT_ONCE = 2**21  # of some texts, 4 MB in bfloat16: about what a core's 
 _FEWEST_SCORES = 2**14  # of all texts; with fewer, calling several operations takes longer than the kernel
 _LEAST_SUM = 1e-30  # of e to the power of scores; float32 and bfloat16 hold 1e-38 to 3e38
 _MOST_SCORES = 2**24  # of one text; with more, the kernel, which keeps none of them
+_KERNEL_USES_AMX = torch.cpu._is_amx_tile_supported()  # forward, where it takes 0.6 to 0.9 of the products' time
 
 
 def weighted_values(
@@ -63,6 +65,7 @@ def _is_for_products(query: Tensor, key: Tensor, bias: Tensor | None) -> bool:
         and scores <= _MOST_SCORES
         and not (bias is not None and bias.requires_grad)
         and not torch.compiler.is_compiling()
+        and (not _KERNEL_USES_AMX or (torch.is_grad_enabled() and any(part.requires_grad for part in (query, key))))
     )
 
 

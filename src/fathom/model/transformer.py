@@ -17,7 +17,7 @@ from fathom.model.config import TransformerConfig
 from fathom.model.embeddings import Embeddings
 from fathom.model.local_attention import Way, make_blocks, pays_off
 from fathom.model.norms import make_norm
-from fathom.model.positions import Rotary, relate
+from fathom.model.positions import Rotary, relate, token_positions
 from fathom.model.visibility import LocalVisibility, Visibility, first_tokens, random_blocks
 
 
@@ -128,7 +128,7 @@ class Transformer(nn.Module):
         if cache is not None and memory:
             raise ValueError("there is a cache and a memory, expected one of them: both stand for the tokens before these")
         past = cache.length if cache is not None else 0
-        position_ids = self.position_ids(token_ids, padding_mask, past) if position_ids is None else position_ids
+        position_ids = token_positions(config, token_ids, padding_mask, past) if position_ids is None else position_ids
         hidden = self.embeddings(token_ids, position_ids, segment_ids, token_vectors)
         remembered = memory[0].shape[1] if memory else 0
         views = self._views(hidden, padding_mask, segment_ids, position_ids, documents, past, remembered)
@@ -193,7 +193,7 @@ class Transformer(nn.Module):
             raise ValueError(f"positions are {self.config.positions!r}; a query stream needs relative ones")
         rows, length = token_ids.shape
         remembered = memory[0].shape[1] if memory else 0
-        position_ids = self.position_ids(token_ids, padding_mask)
+        position_ids = token_positions(self.config, token_ids, padding_mask)
         content = self.embeddings(token_ids, position_ids, segment_ids)
         query = self.embeddings.dropout(self.query_start.expand(rows, targets.shape[1], -1))
         shown = Visibility(visible[:, None])
@@ -219,18 +219,6 @@ class Transformer(nn.Module):
             return again
         output: Tensor = self.blocks[block](hidden, sequence, **others)
         return output
-
-    def position_ids(self, token_ids: Tensor, padding_mask: Tensor | None, past: int = 0) -> Tensor:
-        """Where the tokens stand, after `past` cached ones: (1, L) integers, or (B, L) where they depend on what is padding."""
-        length = token_ids.shape[1]
-        if self.config.padding_position is not None:
-            real = token_ids != self.config.pad_id
-            if padding_mask is not None:  # what stands in the padding does not count
-                real = real & ~padding_mask
-            return real.cumsum(dim=1) * real + self.config.padding_position
-        if self.config.causal and padding_mask is not None:
-            return ((~padding_mask).cumsum(dim=1) - 1).clamp(min=0)[:, -length:]
-        return torch.arange(past, past + length, device=token_ids.device)[None]
 
     def _views(
         self,

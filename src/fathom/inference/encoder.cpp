@@ -1,0 +1,519 @@
+// The blocks of an encoder (BERT's kind) in bfloat16, for one processor core: what a block makes stays in the core's caches.
+//
+// Texts stand one behind the other without padding. A call answers groups of texts, of some 500 tokens each, taking the next
+// one from a counter that all threads share; a group goes through all blocks before the next one begins.
+//
+//   product    32 x 32 results from bfloat16: AMX tiles where the processor has them, otherwise AVX512-BF16
+//   linear     a linear map; results are finished (bias, GELU, residual sum) beside the products of the next 32 x 32
+//   attend     one head of one text: scores, softmax, mean of values
+//   encode     embeddings, blocks, final states
+//
+// Matrices are in blocks: 32 rows of 32 columns stand together, then the next 32 columns. A row of a block, 64 bytes of
+// bfloat16, is a row of a tile; nothing that is read together is a power of two apart, which caches bear badly.
+// Sums, residuals, norms and softmax are in float32.
+
+#include <immintrin.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace {
+
+using bf16 = uint16_t;
+
+constexpr int kTile = 16 * 32;      // entries of a tile: 16 rows of 32 in bfloat16
+constexpr int kBlock = 32 * 32;     // entries of a block, two tiles
+constexpr int kInner = 512;         // entries between the two maps of a feed-forward part that are made at a time
+constexpr size_t kPage = 2u << 20;  // small pages cost half the speed
+
+int rounded(int n, int to) { return (n + to - 1) / to * to; }
+
+// Where a row begins in a matrix of blocks. column: a multiple of 32.
+size_t place(int row, int column, int width) {
+  return size_t(row / 32) * width * 32 + size_t(column / 32) * kBlock + row % 32 * 32;
+}
+
+// --- products -----------------------------------------------------------------------------------------------------------
+
+// c (16 R x 32) = a (16 R x 32 steps) b (32 steps x 32), of float32. Of a: rows of 32 entries, one behind the other, and
+// a_step entries on the next 32 columns. Of b: two tiles, each 16 pairs of rows by 16 columns, and b_step entries on the next.
+// `between` is called after each step with its number: work for the units that a product leaves free.
+#if defined(__AMX_BF16__)
+
+struct Tiles {
+  Tiles() {
+    struct alignas(64) {
+      uint8_t palette = 1, start = 0, reserved[14] = {};
+      uint16_t bytes[16] = {};
+      uint8_t rows[16] = {};
+    } shape;
+    std::fill_n(shape.bytes, 8, 64);
+    std::fill_n(shape.rows, 8, 16);
+    _tile_loadconfig(&shape);
+  }
+  ~Tiles() { _tile_release(); }
+};
+
+bool permitted() { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0; }
+
+template <int R, class Between>
+inline void product(const bf16* a, size_t a_step, const bf16* b, size_t b_step, int steps, float* c, Between between) {
+  _tile_zero(0);
+  _tile_zero(1);
+  if (R > 1) {
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (int step = 0; step < steps; step++, a += a_step, b += b_step) {
+    _tile_loadd(6, b, 64);
+    _tile_loadd(7, b + kTile, 64);
+    _tile_loadd(4, a, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if (R > 1) {
+      _tile_loadd(5, a + kTile, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    between(step);
+  }
+  _tile_stored(0, c, 128);
+  _tile_stored(1, c + 16, 128);
+  if (R > 1) {
+    _tile_stored(2, c + 16 * 32, 128);
+    _tile_stored(3, c + 16 * 32 + 16, 128);
+  }
+}
+
+#else
+
+struct Tiles {
+  Tiles() {}
+};
+
+bool permitted() { return true; }
+
+inline void eight_rows(const bf16* a, size_t a_step, const bf16* b, size_t b_step, int steps, float* c) {
+  __m512 sums[8][2];
+  for (auto& row : sums) row[0] = row[1] = _mm512_setzero_ps();
+  for (int step = 0; step < steps; step++, a += a_step, b += b_step) {
+    for (int pair = 0; pair < 16; pair++) {
+      const __m512bh left = (__m512bh)_mm512_load_si512(b + 32 * pair),
+                     right = (__m512bh)_mm512_load_si512(b + kTile + 32 * pair);
+      for (int row = 0; row < 8; row++) {
+        int two;
+        std::memcpy(&two, a + 32 * row + 2 * pair, 4);
+        const __m512bh both = (__m512bh)_mm512_set1_epi32(two);
+        sums[row][0] = _mm512_dpbf16_ps(sums[row][0], both, left);
+        sums[row][1] = _mm512_dpbf16_ps(sums[row][1], both, right);
+      }
+    }
+  }
+  for (int row = 0; row < 8; row++) {
+    _mm512_store_ps(c + 32 * row, sums[row][0]);
+    _mm512_store_ps(c + 32 * row + 16, sums[row][1]);
+  }
+}
+
+template <int R, class Between>
+inline void product(const bf16* a, size_t a_step, const bf16* b, size_t b_step, int steps, float* c, Between between) {
+  for (int row = 0; row < 16 * R; row += 8) eight_rows(a + 32 * row, a_step, b, b_step, steps, c + 32 * row);
+  for (int step = 0; step < steps; step++) between(step);
+}
+
+#endif
+
+template <class Between>
+inline void product(int rows, const bf16* a, size_t a_step, const bf16* b, size_t b_step, int steps, float* c,
+                    Between between) {
+  if (rows > 16) {
+    product<2>(a, a_step, b, b_step, steps, c, between);
+  } else {
+    product<1>(a, a_step, b, b_step, steps, c, between);
+  }
+}
+
+void nothing_else(int) {}
+
+// --- functions of 16 numbers ----------------------------------------------------------------------------------------------
+
+// 2 to the power of x, 1e-4 of it at most wrong: bfloat16 rounds by 4e-3. The polynomial is the minimax of 2^f, 0 <= f < 1.
+inline __m512 power_of_two(__m512 x) {
+  const __m512 f = _mm512_reduce_ps(x, 0x01);  // x less the whole number below it
+  __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.07802452f), f, _mm512_set1_ps(0.226067159f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.695833539f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.999925219f));
+  return _mm512_scalef_ps(p, x);
+}
+
+// x times the normal distribution's share below x, 1e-4 at most wrong within 4 and 1e-5 of x beyond. The polynomial is the
+// minimax of (share - 1/2) / x in x^2 with errors weighted by |x| + 0.3.
+inline __m512 gelu(__m512 x) {
+  constexpr float terms[] = {-1.34275282e-09f, 1.06883029e-07f, -3.72801377e-06f, 7.58306642e-05f,
+                             -1.01394263e-03f, 9.53629834e-03f, -6.59500981e-02f, 3.98717813e-01f};
+  const __m512 u = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(-4.f)), _mm512_set1_ps(4.f)), square = _mm512_mul_ps(u, u);
+  __m512 p = _mm512_set1_ps(terms[0]);
+  for (int i = 1; i < 8; i++) p = _mm512_fmadd_ps(p, square, _mm512_set1_ps(terms[i]));
+  return _mm512_mul_ps(x, _mm512_fmadd_ps(p, u, _mm512_set1_ps(0.5f)));
+}
+
+inline void store(bf16* to, __m512 left, __m512 right) { _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(right, left)); }
+
+// --- linear maps and norms --------------------------------------------------------------------------------------------------
+
+// a (rows x inputs, in blocks) times a packed map, 32 outputs after the other; b_size entries of it belong to each 32.
+// `after` gets each row of 32 results, in two halves.
+template <class After>
+void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, int outputs, int inputs, After after) {
+  alignas(64) float results[2][kBlock];
+  const int steps = inputs / 32, blocks = (rows + 31) / 32, share = (32 + steps - 1) / steps;
+  const int ahead =
+      blocks < 4 ? 0 : (inputs + blocks - 1) / blocks;  // lines of the next part of the map that are fetched early
+  int turn = 0, row_before = 0, column_before = 0, count_before = 0;
+  const auto finish = [&](int begin, int end) {
+    const float* from = results[1 - turn];
+    for (int row = begin; row < std::min(end, count_before); row++) {
+      after(row_before + row, column_before, _mm512_load_ps(from + 32 * row), _mm512_load_ps(from + 32 * row + 16));
+    }
+  };
+  const auto between = [&](int step) { finish(step * share, step * share + share); };
+  for (int column = 0; column < outputs; column += 32) {
+    const bf16* b = packed + column / 32 * b_size;
+    const char* next = reinterpret_cast<const char*>(b + b_size);
+    for (int row = 0; row < rows; row += 32) {
+      for (int line = 0; line < ahead; line++, next += 64) _mm_prefetch(next, _MM_HINT_T1);
+      const int count = std::min(32, rows - row);
+      product(count, a + size_t(row) * inputs, kBlock, b, kBlock, steps, results[turn], between);
+      turn = 1 - turn;
+      row_before = row, column_before = column, count_before = count;
+    }
+  }
+  finish(0, 32);
+}
+
+struct Norm {
+  const float *weight, *bias;
+};
+
+// A row of x, in place and in bfloat16. line: room for a row.
+void normalise(float* x, bf16* half, int row, int width, const Norm& norm, float eps, float* line) {
+  x += place(row, 0, width);
+  half += place(row, 0, width);
+  __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, squares[2] = {sum[0], sum[1]};
+  for (int i = 0; i < width; i += 32) {
+    for (int j = 0; j < 2; j++) {
+      const __m512 value = _mm512_load_ps(x + 32 * i + 16 * j);
+      _mm512_store_ps(line + i + 16 * j, value);
+      sum[j] = _mm512_add_ps(sum[j], value);
+    }
+  }
+  const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1])) / width);
+  for (int i = 0; i < width; i += 32) {
+    for (int j = 0; j < 2; j++) {
+      const __m512 apart = _mm512_sub_ps(_mm512_load_ps(line + i + 16 * j), mean);
+      squares[j] = _mm512_fmadd_ps(apart, apart, squares[j]);
+    }
+  }
+  const float variance = _mm512_reduce_add_ps(_mm512_add_ps(squares[0], squares[1])) / width;
+  const __m512 scale = _mm512_set1_ps(1.f / __builtin_sqrtf(variance + eps));
+  for (int i = 0; i < width; i += 32) {
+    __m512 part[2];
+    for (int j = 0; j < 2; j++) {
+      const int at = i + 16 * j;
+      const __m512 apart = _mm512_mul_ps(_mm512_sub_ps(_mm512_load_ps(line + at), mean), scale);
+      part[j] = _mm512_fmadd_ps(apart, _mm512_loadu_ps(norm.weight + at), _mm512_loadu_ps(norm.bias + at));
+      _mm512_store_ps(x + 32 * i + 16 * j, part[j]);
+    }
+    store(half + 32 * i, part[0], part[1]);
+  }
+}
+
+// --- attention
+// ----------------------------------------------------------------------------------------------------------------
+
+// Room for one head of one text.
+struct Head {
+  bf16 *keys, *values;  // as the right sides of products
+  float* scores;        // of 32 queries, in blocks of 32 keys
+  bf16* weights;        // the same in bfloat16
+};
+
+// 16 keys of 32 entries (those from `count` on: zeros) -> a tile of 16 pairs of entries by 16 keys.
+inline void transpose(const bf16* keys, int count, bf16* tile) {
+  __m512i a[16], b[16];
+  for (int i = 0; i < 16; i++) a[i] = i < count ? _mm512_load_si512(keys + 32 * i) : _mm512_setzero_si512();
+  for (int i = 0; i < 16; i += 2) {
+    b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+    b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int j = 0; j < 2; j++) {
+      a[i + 2 * j] = _mm512_unpacklo_epi64(b[i + j], b[i + 2 + j]);
+      a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + 2 + j]);
+    }
+  }
+  for (int i = 0; i < 16; i += 8) {
+    for (int j = i; j < i + 4; j++) {
+      b[j] = _mm512_shuffle_i32x4(a[j], a[j + 4], 0x88);
+      b[j + 4] = _mm512_shuffle_i32x4(a[j], a[j + 4], 0xdd);
+    }
+  }
+  for (int i = 0; i < 8; i++) {
+    _mm512_store_si512(tile + 32 * i, _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88));
+    _mm512_store_si512(tile + 32 * (i + 8), _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd));
+  }
+}
+
+// Two values of 32 entries -> a row of each of two tiles: 16 entries, of the one and the other in turn.
+inline void interleave(__m512i one, __m512i other, bf16* tile) {
+  alignas(64) static constexpr uint16_t order[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                                     8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i low = _mm512_load_si512(order), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  _mm512_store_si512(tile, _mm512_permutex2var_epi16(one, low, other));
+  _mm512_store_si512(tile + kTile, _mm512_permutex2var_epi16(one, high, other));
+}
+
+// Weights of each row before they are divided by their sum, and one over the sum. seen: of the last 32 keys. scale: times log2
+// e.
+inline void softmax(const Head& head, int rows, int keys, const __mmask16* seen, float scale, float* inverse) {
+  const __m512 least = _mm512_set1_ps(-1e30f), by = _mm512_set1_ps(scale);
+  for (int row = 0; row < rows; row++) {
+    const float *scores = head.scores + 32 * row, *last = scores + 32 * (keys - 32);
+    bf16* weights = head.weights + 32 * row;
+    const __m512 end[2] = {_mm512_mask_load_ps(least, seen[0], last), _mm512_mask_load_ps(least, seen[1], last + 16)};
+    __m512 most[2] = {end[0], end[1]}, power[2], sum[2];
+    for (int key = 0; key < keys - 32; key += 32) {
+      for (int j = 0; j < 2; j++) most[j] = _mm512_max_ps(most[j], _mm512_load_ps(scores + 32 * key + 16 * j));
+    }
+    const __m512 zero = _mm512_set1_ps(scale * _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1])));
+    for (int j = 0; j < 2; j++) sum[j] = power[j] = power_of_two(_mm512_fmsub_ps(end[j], by, zero));
+    store(weights + 32 * (keys - 32), power[0], power[1]);
+    for (int key = 0; key < keys - 32; key += 32) {
+      for (int j = 0; j < 2; j++) {
+        power[j] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(scores + 32 * key + 16 * j), by, zero));
+        sum[j] = _mm512_add_ps(sum[j], power[j]);
+      }
+      store(weights + 32 * key, power[0], power[1]);
+    }
+    inverse[row] = 1.f / _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
+  }
+}
+
+// The means of one head's values for some queries of a text, to rows of `mixed` from `row` and `column` on.
+// query, key, value: rows of 32 entries, `apart` entries on the next 32 of the head's `parts`.
+void attend(const bf16* query, int queries, const bf16* key, const bf16* value, int length, size_t apart, int parts,
+            float scale, const Head& head, bf16* mixed, int row, int column, int width) {
+  const int keys = rounded(length, 32);
+  for (int at = 0; at < keys; at += 32) {
+    for (int part = 0; part < parts; part++) {
+      bf16 *k = head.keys + (at / 32 * parts + part) * kBlock, *v = head.values + (at / 32 * parts + part) * kBlock;
+      transpose(key + 32 * at + part * apart, length - at, k);
+      transpose(key + 32 * (at + 16) + part * apart, length - at - 16, k + kTile);
+      for (int i = at; i < at + 32; i += 2) {
+        const bf16* two = value + 32 * i + part * apart;
+        const __m512i none = _mm512_setzero_si512();
+        interleave(i < length ? _mm512_load_si512(two) : none, i + 1 < length ? _mm512_load_si512(two + 32) : none,
+                   v + 16 * (i - at));
+      }
+    }
+  }
+  const uint32_t last = 0xffffffffu >> (keys - length);
+  const __mmask16 seen[2] = {__mmask16(last), __mmask16(last >> 16)};
+  alignas(64) float result[kBlock], inverse[32];
+  for (int first = 0; first < queries; first += 32) {
+    const int count = std::min(32, queries - first);
+    for (int at = 0; at < keys; at += 32) {
+      product(count, query + 32 * first, apart, head.keys + at * 32 * parts, kBlock, parts, head.scores + 32 * at,
+              nothing_else);
+    }
+    softmax(head, count, keys, seen, scale, inverse);
+    for (int part = 0; part < parts; part++) {
+      product(count, head.weights, kBlock, head.values + part * kBlock, size_t(parts) * kBlock, keys / 32, result,
+              nothing_else);
+      for (int i = 0; i < count; i++) {
+        const __m512 by = _mm512_set1_ps(inverse[i]);
+        store(mixed + place(row + first + i, column + 32 * part, width), _mm512_mul_ps(by, _mm512_load_ps(result + 32 * i)),
+              _mm512_mul_ps(by, _mm512_load_ps(result + 32 * i + 16)));
+      }
+    }
+  }
+}
+
+// --- an encoder
+// ---------------------------------------------------------------------------------------------------------------
+
+struct Map {
+  const bf16* packed;
+  const float* bias;
+};
+
+struct Block {
+  Map mix;  // to queries, keys and values
+  Map output, up, down;
+  Norm after_attention, after_feed_forward;
+};
+
+struct Encoder {
+  int32_t width, heads, inner, depth;
+  float eps, scale;                         // scale: of scores, times log2 e
+  const float *token, *position, *segment;  // tables; segment may be null
+  Norm norm;
+  const Block* blocks;  // depth of them
+};
+
+struct Texts {
+  const int32_t *tokens, *positions, *segments;  // segments may be null
+  const int32_t* starts;                         // where each text starts, and where the last one ends
+};
+
+// Memory of a thread, kept from group to group.
+struct Room {
+  char* at = nullptr;
+  size_t size = 0;
+  ~Room() { free(at); }
+  bool reserve(size_t wanted) {
+    if (wanted <= size) return true;
+    free(at);
+    size = (wanted + kPage - 1) / kPage * kPage;
+    at = static_cast<char*>(aligned_alloc(kPage, size));
+    if (!at) size = 0;
+    if (at) madvise(at, size, MADV_HUGEPAGE);
+    return at;
+  }
+};
+
+thread_local Room room;
+
+bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end, bool only_first, float* out) {
+  const int width = encoder.width, size = width / encoder.heads, parts = size / 32, before = texts.starts[begin];
+  const int total = texts.starts[end] - before, rows = rounded(total, 32) + 32;  // tiles read up to 31 rows too far
+  int longest = 32;
+  for (int text = begin; text < end; text++)
+    longest = std::max(longest, rounded(texts.starts[text + 1] - texts.starts[text], 32));
+
+  size_t used = 0;
+  const auto reserve = [&](size_t bytes) { return std::exchange(used, used + (bytes + 63) / 64 * 64); };
+  const size_t at_x = reserve(size_t(rows) * width * 4), at_half = reserve(size_t(rows) * width * 2);
+  const size_t at_wide = reserve(size_t(rows) * std::max(3 * width, std::min(kInner, encoder.inner)) * 2);
+  const size_t at_keys = reserve(size_t(longest) * size * 2), at_values = reserve(size_t(longest) * size * 2);
+  const size_t at_scores = reserve(size_t(longest) * 32 * 4), at_weights = reserve(size_t(longest) * 32 * 2);
+  const size_t at_line = reserve(width * 4), at_zeros = reserve(width * 4);
+  if (!room.reserve(used)) return false;
+  float* const x = reinterpret_cast<float*>(room.at + at_x);      // residual stream
+  bf16* const half = reinterpret_cast<bf16*>(room.at + at_half);  // the same in bfloat16; what attention made
+  bf16* const wide =
+      reinterpret_cast<bf16*>(room.at + at_wide);  // queries, keys, values; a part of what is between up and down
+  float* const line = reinterpret_cast<float*>(room.at + at_line);
+  float* const zeros = reinterpret_cast<float*>(room.at + at_zeros);
+  const Head head = {reinterpret_cast<bf16*>(room.at + at_keys), reinterpret_cast<bf16*>(room.at + at_values),
+                     reinterpret_cast<float*>(room.at + at_scores), reinterpret_cast<bf16*>(room.at + at_weights)};
+  std::memset(zeros, 0, width * 4);
+  const Tiles tiles;
+
+  for (int row = 0; row < total; row++) {
+    const float* token = encoder.token + size_t(texts.tokens[before + row]) * width;
+    const float* position = encoder.position + size_t(texts.positions[before + row]) * width;
+    const int number = texts.segments ? texts.segments[before + row] : 0;
+    const float* segment = encoder.segment ? encoder.segment + size_t(number) * width : zeros;
+    for (int i = 0; i < width; i += 16) {
+      const __m512 sum = _mm512_add_ps(_mm512_loadu_ps(token + i), _mm512_loadu_ps(segment + i));
+      _mm512_store_ps(x + place(row, i, width) + i % 32, _mm512_add_ps(sum, _mm512_loadu_ps(position + i)));
+    }
+    normalise(x, half, row, width, encoder.norm, encoder.eps, line);
+  }
+
+  const size_t part = size_t(width) * 32,
+               apart = size_t(rows) * 32;  // 32 outputs of a map; 32 columns of queries, keys, values
+  const bf16 *const key = wide + width / 32 * apart, *const value = key + width / 32 * apart;
+  const auto to_wide = [=](bf16* to, const float* bias) {
+    return [=](int row, int column, __m512 left, __m512 right) {
+      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+      right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
+      store(to + column / 32 * apart + row * 32, left, right);
+    };
+  };
+  const auto onto_x = [=](const float* bias) {
+    return [=](int row, int column, __m512 left, __m512 right) {
+      float* to = x + place(row, column, width);
+      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+      right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
+      _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), left));
+      _mm512_store_ps(to + 16, _mm512_add_ps(_mm512_load_ps(to + 16), right));
+    };
+  };
+  int count = total;
+  for (int number = 0; number < encoder.depth; number++) {
+    const Block& block = encoder.blocks[number];
+    const bool only = only_first && number == encoder.depth - 1;  // keys and values of all, everything else of first tokens
+    if (only) {
+      const Map& mix = block.mix;
+      linear(half, total, mix.packed + size_t(width) * width, part, 2 * width, width,
+             to_wide(wide + width / 32 * apart, mix.bias + width));
+      count = end - begin;
+      for (int row = 0; row < count; row++) {
+        for (int i = 0; i < width; i += 32) {
+          const size_t to = place(row, i, width), from = place(texts.starts[begin + row] - before, i, width);
+          std::memmove(half + to, half + from, 64);
+          std::memmove(x + to, x + from, 128);
+        }
+      }
+      linear(half, count, mix.packed, part, width, width, to_wide(wide, mix.bias));
+    } else {
+      linear(half, total, block.mix.packed, part, 3 * width, width, to_wide(wide, block.mix.bias));
+    }
+    for (int text = begin; text < end; text++) {
+      const int start = texts.starts[text] - before, length = texts.starts[text + 1] - before - start;
+      const int row = only ? text - begin : start;
+      for (int i = 0; i < encoder.heads; i++) {
+        const size_t at = i * parts * apart;
+        attend(wide + at + 32 * row, only ? 1 : length, key + at + 32 * start, value + at + 32 * start, length, apart, parts,
+               encoder.scale, head, half, row, i * size, width);
+      }
+    }
+    linear(half, count, block.output.packed, part, width, width, onto_x(block.output.bias));
+    for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_attention, encoder.eps, line);
+    for (int from = 0; from < encoder.inner; from += kInner) {
+      const int some = std::min(kInner, encoder.inner - from);
+      const float* bias = block.up.bias + from;
+      linear(half, count, block.up.packed + size_t(from) * width, part, some, width,
+             [=](int row, int column, __m512 left, __m512 right) {
+               left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+               right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
+               store(wide + place(row, column, some), gelu(left), gelu(right));
+             });
+      linear(wide, count, block.down.packed + size_t(from) * 32, size_t(encoder.inner) * 32, width, some,
+             onto_x(from ? zeros : block.down.bias));
+    }
+    for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_feed_forward, encoder.eps, line);
+  }
+  out += size_t(only_first ? begin : before) * width;
+  for (int row = 0; row < count; row++) {
+    for (int i = 0; i < width; i += 32) std::memcpy(out + size_t(row) * width + i, x + place(row, i, width), 128);
+  }
+  return true;
+}
+
+}  // namespace
+
+extern "C" {
+
+// Once in a process, before anything is encoded. 0: the system does not let this processor's instructions be used.
+int prepare() { return permitted(); }
+
+// Final states: (tokens, width), or with `only_first` (texts, width). groups: `count` first texts, and the end of the last
+// group. next: 0 before the first thread calls; threads that share it share the work. Returns 0 where memory is missing.
+int encode(const Encoder* encoder, const Texts* texts, const int32_t* groups, int32_t count, int32_t* next, int32_t only_first,
+           float* out) {
+  for (;;) {
+    const int32_t group = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+    if (group >= count) return 1;
+    if (!encode_group(*encoder, *texts, groups[group], groups[group + 1], only_first, out)) return 0;
+  }
+}
+}

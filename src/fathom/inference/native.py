@@ -1,0 +1,233 @@
+"""An encoder's blocks as one compiled program (`encoder.cpp`), in bfloat16: twice as fast as one operation after the other.
+
+Between two operations of torch, what a block makes goes to memory and comes back, and the texts of a batch are padded to one
+length. The program takes some 500 tokens through all blocks before it turns to the next, so that they stay in a core's cache,
+without padding; each core takes groups of texts of its own (docs/speed.md).
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import threading
+from contextlib import suppress
+from ctypes import POINTER, Structure, byref, c_float, c_int32, c_void_p
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fathom.inference.compiler import load_library
+from fathom.model.config import TransformerConfig
+from fathom.model.positions import token_positions
+from fathom.model.transformer import Transformer
+
+_GROUP, _SMALL_GROUP = 512, 64  # tokens that go up the blocks together: as many as a core's cache holds; at least, where few
+_LARGE_PAGE = 2**21  # bytes
+# of a block, as they stand in memory: the program reads the first three as one
+_MAPS = ("attention.query", "attention.key", "attention.value", "attention.output", "feed_forward.up", "feed_forward.down")
+
+
+def can_run(config: TransformerConfig) -> bool:
+    """Whether the program is written for a model: an encoder of BERT's kind, of widths that fill its tiles."""
+    return (
+        config.positions == "learned"
+        and config.embedding_width is None
+        and config.has_embedding_norm
+        and not config.scale_embeddings
+        and config.norm == "layer"
+        and config.norm_bias
+        and config.norm_position == "after"
+        and config.attention_bias
+        and config.attention_output_bias
+        and config.feed_forward_bias
+        and config.activation == "gelu"
+        and not config.gated
+        and not config.causal
+        and config.decoder_depth == 0
+        and set(config.pattern) == {"g"}
+        and config.key_heads in (None, config.heads)
+        and config.heads * config.size_of_head == config.width
+        and all(size % 32 == 0 for size in (config.width, config.size_of_head, config.feed_forward_width))
+    )
+
+
+class _Map(Structure):
+    _fields_ = (("packed", c_void_p), ("bias", c_void_p))
+
+
+class _Norm(Structure):
+    _fields_ = (("weight", c_void_p), ("bias", c_void_p))
+
+
+class _Block(Structure):
+    _fields_ = (
+        *((name, _Map) for name in ("mix", "output", "up", "down")),
+        *((name, _Norm) for name in ("after_attention", "after_feed_forward")),
+    )
+
+
+class _Encoder(Structure):
+    _fields_ = (
+        *((name, c_int32) for name in ("width", "heads", "inner", "depth")),
+        *((name, c_float) for name in ("eps", "scale")),
+        *((name, c_void_p) for name in ("token", "position", "segment")),
+        ("norm", _Norm),
+        ("blocks", POINTER(_Block)),
+    )
+
+
+class _Texts(Structure):
+    _fields_ = tuple((name, c_void_p) for name in ("tokens", "positions", "segments", "starts"))
+
+
+class NativeEncoder(nn.Module):
+    """A Transformer that only answers. It keeps the maps of its blocks in bfloat16, in the order that the program reads them.
+
+    Args:
+        transformer: on the CPU, one that the program `can_run`.
+
+    Raises:
+        RuntimeError: the program is not to be had here; ask `load_library`.
+    """
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__()
+        library = load_library()
+        if library is None:
+            raise RuntimeError("this machine cannot run the compiled encoder")
+        self._library = library
+        self.config, self.embeddings = transformer.config, transformer.embeddings
+        self._states = {name: value.detach().float().contiguous() for name, value in transformer.blocks.state_dict().items()}
+        self._maps = [f"{number}.{name}.weight" for number in range(len(transformer.blocks)) for name in _MAPS]
+        room, at = _large_pages(sum(self._states[name].numel() for name in self._maps)), 0
+        for name in self._maps:
+            packed = _packed(self._states[name])
+            self._states[name] = room[at : at + packed.numel()].view(packed.shape).copy_(packed)
+            at += packed.numel()
+        biases = [[self._states[f"{number}.{name}.bias"] for name in _MAPS[:3]] for number in range(len(transformer.blocks))]
+        self._mix_biases = [torch.cat(some) for some in biases]
+        order = [number for step in self.config.block_order for number in step]
+        self._blocks = (_Block * len(order))(*map(self._block, order))
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        only_first: bool = False,
+    ) -> Tensor:
+        """As `Transformer.forward`, without a gradient: (B, L) -> (B, L, D), or (B, 1, D) where `only_first`; float32.
+
+        States at padded positions are 0, and the first position is the first one that is not padded.
+
+        Raises:
+            IndexError: an id without a row in its table.
+            MemoryError: there is none for a group of texts.
+        """
+        if position_ids is None:
+            position_ids = token_positions(self.config, token_ids, padding_mask)
+        seen = torch.ones_like(token_ids, dtype=torch.bool) if padding_mask is None else ~padding_mask
+        seen[:, 0] |= ~seen.any(dim=1)  # a row of padding alone: its states mean nothing, and are there
+        starts = torch.cat([torch.zeros(1, dtype=torch.int64), seen.sum(dim=1).cumsum(dim=0)]).to(torch.int32).numpy()
+        tables = self._tables()
+        ids = [_ids(tables[0], token_ids[seen]), _ids(tables[1], position_ids.expand_as(seen)[seen])]
+        if segment_ids is not None and len(tables) > 2:
+            ids.append(_ids(tables[2], segment_ids[seen]))
+        states = torch.empty(len(seen) if only_first else int(starts[-1]), self.config.width)
+        self._encode(ids, starts, only_first, states)
+        if only_first:
+            return states[:, None]
+        return states.new_zeros(*seen.shape, self.config.width).masked_scatter_(seen[..., None], states)
+
+    def unpacked(self) -> Transformer:
+        """The ordinary stack. Its maps are what bfloat16 has left of them."""
+        with torch.device("meta"):  # no weights are drawn
+            transformer = Transformer(self.config)
+        states = {f"embeddings.{name}": value for name, value in self.embeddings.state_dict().items()}
+        for name, value in self._states.items():
+            states[f"blocks.{name}"] = _unpacked(value) if name in self._maps else value
+        transformer.load_state_dict(states, assign=True)
+        return transformer.train(self.training)
+
+    def __reduce__(self) -> tuple[type[NativeEncoder], tuple[Transformer]]:
+        return NativeEncoder, (self.unpacked(),)  # addresses can be neither copied nor sent
+
+    def _block(self, number: int) -> _Block:
+        def of(kind: type[_Map | _Norm], name: str) -> _Map | _Norm:
+            return kind(*(self._states[f"{number}.{name}.{part}"].data_ptr() for part in ("weight", "bias")))
+
+        mix = _Map(self._states[f"{number}.{_MAPS[0]}.weight"].data_ptr(), self._mix_biases[number].data_ptr())
+        norms = (of(_Norm, f"norm_after_{part}") for part in ("attention", "feed_forward"))
+        return _Block(mix, *(of(_Map, name) for name in _MAPS[3:]), *norms)
+
+    def _tables(self) -> list[nn.Embedding]:
+        """Of tokens, positions and, if the model has any, segments."""
+        found = (self.embeddings.token, self.embeddings.position, self.embeddings.segment)
+        return [table for table in found if isinstance(table, nn.Embedding)]
+
+    def _encode(self, ids: list[np.ndarray], starts: np.ndarray, only_first: bool, states: Tensor) -> None:
+        config, norm = self.config, self.embeddings.norm
+        assert isinstance(norm, nn.LayerNorm)
+        tables = [table.weight.data_ptr() for table in self._tables()]
+        encoder = _Encoder(
+            *(config.width, config.heads, config.feed_forward_width, len(self._blocks)),
+            *(config.norm_eps, (config.attention_scale or config.size_of_head**-0.5) / math.log(2)),
+            *(*tables, None)[:3],
+            _Norm(norm.weight.data_ptr(), norm.bias.data_ptr()),
+            self._blocks,
+        )
+        texts = _Texts(*(*(part.ctypes.data for part in ids), None)[:3], starts.ctypes.data)
+        threads = torch.get_num_threads()
+        size = min(_GROUP, max(_SMALL_GROUP, -(-int(starts[-1]) // threads)))
+        begins = np.flatnonzero(np.diff(starts[:-1] // size, prepend=-1))  # the first text of each group
+        groups = np.append(begins, len(starts) - 1).astype(np.int32)
+        following, done = c_int32(0), []
+
+        def work() -> None:
+            done.append(
+                self._library.encode(
+                    byref(encoder), byref(texts), c_void_p(groups.ctypes.data), len(begins), byref(following), int(only_first),
+                    c_void_p(states.data_ptr()),
+                )
+            )  # fmt: skip
+
+        others = [threading.Thread(target=work) for _ in range(min(threads, len(begins)) - 1)]
+        for thread in others:
+            thread.start()
+        work()
+        for thread in others:
+            thread.join()
+        if not all(done):
+            raise MemoryError("there is no memory for a group of texts")
+
+
+def _large_pages(entries: int) -> Tensor:
+    """(entries,) bfloat16 in pages of 2 MB, where the system has them: with small ones, products wait for addresses."""
+    memory = mmap.mmap(-1, 2 * entries + 2 * _LARGE_PAGE)
+    with suppress(OSError):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    whole = torch.frombuffer(memory, dtype=torch.bfloat16)
+    start = -whole.data_ptr() % _LARGE_PAGE // 2
+    return whole[start : start + entries]
+
+
+def _packed(weight: Tensor) -> Tensor:
+    """(E, D) -> (E/32, D/32, 2, 16, 16, 2): 32 outputs and 32 inputs, as two tiles of pairs of inputs by outputs."""
+    outputs, inputs = weight.shape
+    return weight.to(torch.bfloat16).view(outputs // 32, 2, 16, inputs // 32, 16, 2).permute(0, 3, 1, 4, 2, 5)
+
+
+def _unpacked(packed: Tensor) -> Tensor:
+    outputs, inputs = 32 * packed.shape[0], 32 * packed.shape[1]
+    return packed.permute(0, 2, 4, 1, 3, 5).reshape(outputs, inputs).float()
+
+
+def _ids(table: nn.Embedding, ids: Tensor) -> np.ndarray:
+    """As the program reads them. It does not look whether they are in the table."""
+    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < len(table.weight)):
+        raise IndexError(f"an id is out of range: {int(ids.min())} to {int(ids.max())}, expected 0 to {len(table.weight) - 1}")
+    found: np.ndarray = ids.to(torch.int32).numpy()
+    return found
