@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+import fathom
 from fathom import errors
 from fathom.cli import main as main_module
-from fathom.cli.main import VERBS, explain_error, main
+from fathom.cli.main import VERBS, _in_words, explain_error, main
 
 HEAVY = {"torch", "numpy", "pyarrow", "sklearn", "scipy", "spacy", "tokenizers", "transformers", "pydantic", "rich", "jinja2"}
 
@@ -140,6 +141,12 @@ def test_main_debug_shows_the_traceback(arguments: list[str], monkeypatch: pytes
     raising(monkeypatch, errors.DataError("no such text"))
     with pytest.raises(errors.DataError, match="no such text"):
         main(arguments)
+
+
+def test_main_tells_a_warning_of_ours_in_words() -> None:
+    """And of others as Python does."""
+    assert _in_words("half the speed", RuntimeWarning, fathom.__file__, 7) == "fathom: half the speed\n"
+    assert _in_words("gone soon", DeprecationWarning, pytest.__file__, 7).startswith(f"{pytest.__file__}:7: DeprecationWarning")
 
 
 def test_main_debug_after_two_dashes_is_a_text() -> None:

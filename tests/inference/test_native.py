@@ -166,7 +166,7 @@ def test_a_predictor_answers_with_it_in_bfloat16_alone(tmp_path: Path) -> None:
     some = ["a joy from start to finish", "dull and endless", "it", "i loved it " * 12]
     found = quick.predict_proba(some)
     assert abs(found - plain.predict_proba(some)).max() < 0.02
-    assert (quick.predict_proba(some[:1]) == found[:1]).all()
+    assert abs(quick.predict_proba(some[:1]) - found[:1]).max() < 1e-6  # the head is computed by torch
     assert isinstance(unpacked(quick.classifier).transformer, Transformer)
     assert [word.text for word in quick.explain(some[:1])[0].words] == [word.text for word in plain.explain(some[:1])[0].words]
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, TextIO
 
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _interrupt)
+    formatwarning, warnings.formatwarning = warnings.formatwarning, _in_words
     try:
         get_command(app)(given, prog_name="fathom")
     except SystemExit as end:
@@ -100,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = 0
     finally:
         signal.signal(signal.SIGTERM, before)
+        warnings.formatwarning = formatwarning
     return _flushed(sys.stdout, code)
 
 
@@ -150,6 +154,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _tell(message: str) -> None:
     print(f"fathom: {message}", file=sys.stderr)
+
+
+_plain = warnings.formatwarning
+
+
+def _in_words(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+    """A warning of ours without the line of code that gave it."""
+    ours = Path(filename).is_relative_to(Path(__file__).parents[1])
+    return f"fathom: {message}\n" if ours else _plain(message, category, filename, lineno, line)
 
 
 def _flushed(stream: TextIO, code: int) -> int:

@@ -39,7 +39,7 @@ size_t place(int row, int column, int width) {
   return size_t(row / 32) * width * 32 + size_t(column / 32) * kBlock + row % 32 * 32;
 }
 
-// --- products -----------------------------------------------------------------------------------------------------------
+// --- products ---
 
 // c (16 R x 32) = a (16 R x 32 steps) b (32 steps x 32), of float32. Of a: rows of 32 entries, one behind the other, and
 // a_step entries on the next 32 columns. Of b: two tiles, each 16 pairs of rows by 16 columns, and b_step entries on the next.
@@ -141,7 +141,7 @@ inline void product(int rows, const bf16* a, size_t a_step, const bf16* b, size_
 
 void nothing_else(int) {}
 
-// --- functions of 16 numbers ----------------------------------------------------------------------------------------------
+// --- functions of 16 numbers ---
 
 // 2 to the power of x, 1e-4 of it at most wrong: bfloat16 rounds by 4e-3. The polynomial is the minimax of 2^f, 0 <= f < 1.
 inline __m512 power_of_two(__m512 x) {
@@ -165,7 +165,7 @@ inline __m512 gelu(__m512 x) {
 
 inline void store(bf16* to, __m512 left, __m512 right) { _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(right, left)); }
 
-// --- linear maps and norms --------------------------------------------------------------------------------------------------
+// --- linear maps and norms ---
 
 // a (rows x inputs, in blocks) times a packed map, 32 outputs after the other; b_size entries of it belong to each 32.
 // `after` gets each row of 32 results, in two halves.
@@ -234,8 +234,7 @@ void normalise(float* x, bf16* half, int row, int width, const Norm& norm, float
   }
 }
 
-// --- attention
-// ----------------------------------------------------------------------------------------------------------------
+// --- attention ---
 
 // Room for one head of one text.
 struct Head {
@@ -345,8 +344,7 @@ void attend(const bf16* query, int queries, const bf16* key, const bf16* value, 
   }
 }
 
-// --- an encoder
-// ---------------------------------------------------------------------------------------------------------------
+// --- an encoder ---
 
 struct Map {
   const bf16* packed;

@@ -107,8 +107,9 @@ class NativeEncoder(nn.Module):
             at += packed.numel()
         biases = [[self._states[f"{number}.{name}.bias"] for name in _MAPS[:3]] for number in range(len(transformer.blocks))]
         self._mix_biases = [torch.cat(some) for some in biases]
-        order = [number for step in self.config.block_order for number in step]
-        self._blocks = (_Block * len(order))(*map(self._block, order))
+        found = (self.embeddings.token, self.embeddings.position, self.embeddings.segment)
+        self._tables = [table.weight.detach() for table in found if isinstance(table, nn.Embedding)]
+        self._encoder = self._described()
 
     def forward(
         self,
@@ -132,10 +133,8 @@ class NativeEncoder(nn.Module):
         seen = torch.ones_like(token_ids, dtype=torch.bool) if padding_mask is None else ~padding_mask
         seen[:, 0] |= ~seen.any(dim=1)  # a row of padding alone: its states mean nothing, and are there
         starts = torch.cat([torch.zeros(1, dtype=torch.int64), seen.sum(dim=1).cumsum(dim=0)]).to(torch.int32).numpy()
-        tables = self._tables()
-        ids = [_ids(tables[0], token_ids[seen]), _ids(tables[1], position_ids.expand_as(seen)[seen])]
-        if segment_ids is not None and len(tables) > 2:
-            ids.append(_ids(tables[2], segment_ids[seen]))
+        given = (token_ids, position_ids.expand_as(seen), segment_ids)
+        ids = [_ids(table, part[seen]) for table, part in zip(self._tables, given, strict=False) if part is not None]
         states = torch.empty(len(seen) if only_first else int(starts[-1]), self.config.width)
         self._encode(ids, starts, only_first, states)
         if only_first:
@@ -163,36 +162,31 @@ class NativeEncoder(nn.Module):
         norms = (of(_Norm, f"norm_after_{part}") for part in ("attention", "feed_forward"))
         return _Block(mix, *(of(_Map, name) for name in _MAPS[3:]), *norms)
 
-    def _tables(self) -> list[nn.Embedding]:
-        """Of tokens, positions and, if the model has any, segments."""
-        found = (self.embeddings.token, self.embeddings.position, self.embeddings.segment)
-        return [table for table in found if isinstance(table, nn.Embedding)]
-
-    def _encode(self, ids: list[np.ndarray], starts: np.ndarray, only_first: bool, states: Tensor) -> None:
+    def _described(self) -> _Encoder:
+        """What the program is told of the model: sizes, and where everything stands."""
         config, norm = self.config, self.embeddings.norm
         assert isinstance(norm, nn.LayerNorm)
-        tables = [table.weight.data_ptr() for table in self._tables()]
-        encoder = _Encoder(
-            *(config.width, config.heads, config.feed_forward_width, len(self._blocks)),
+        order = [number for step in config.block_order for number in step]
+        return _Encoder(
+            *(config.width, config.heads, config.feed_forward_width, len(order)),
             *(config.norm_eps, (config.attention_scale or config.size_of_head**-0.5) / math.log(2)),
-            *(*tables, None)[:3],
+            *(*(table.data_ptr() for table in self._tables), None)[:3],
             _Norm(norm.weight.data_ptr(), norm.bias.data_ptr()),
-            self._blocks,
+            (_Block * len(order))(*map(self._block, order)),
         )
+
+    def _encode(self, ids: list[np.ndarray], starts: np.ndarray, only_first: bool, states: Tensor) -> None:
         texts = _Texts(*(*(part.ctypes.data for part in ids), None)[:3], starts.ctypes.data)
         threads = torch.get_num_threads()
         size = min(_GROUP, max(_SMALL_GROUP, -(-int(starts[-1]) // threads)))
-        begins = np.flatnonzero(np.diff(starts[:-1] // size, prepend=-1))  # the first text of each group
+        _, begins = np.unique(starts[:-1] // size, return_index=True)  # the first text of each group
         groups = np.append(begins, len(starts) - 1).astype(np.int32)
         following, done = c_int32(0), []
 
         def work() -> None:
-            done.append(
-                self._library.encode(
-                    byref(encoder), byref(texts), c_void_p(groups.ctypes.data), len(begins), byref(following), int(only_first),
-                    c_void_p(states.data_ptr()),
-                )
-            )  # fmt: skip
+            where = (byref(self._encoder), byref(texts), c_void_p(groups.ctypes.data))
+            to = (byref(following), int(only_first), c_void_p(states.data_ptr()))
+            done.append(self._library.encode(*where, len(begins), *to))
 
         others = [threading.Thread(target=work) for _ in range(min(threads, len(begins)) - 1)]
         for thread in others:
@@ -225,9 +219,9 @@ def _unpacked(packed: Tensor) -> Tensor:
     return packed.permute(0, 2, 4, 1, 3, 5).reshape(outputs, inputs).float()
 
 
-def _ids(table: nn.Embedding, ids: Tensor) -> np.ndarray:
+def _ids(table: Tensor, ids: Tensor) -> np.ndarray:
     """As the program reads them. It does not look whether they are in the table."""
-    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < len(table.weight)):
-        raise IndexError(f"an id is out of range: {int(ids.min())} to {int(ids.max())}, expected 0 to {len(table.weight) - 1}")
+    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < len(table)):
+        raise IndexError(f"an id is out of range: {int(ids.min())} to {int(ids.max())}, expected 0 to {len(table) - 1}")
     found: np.ndarray = ids.to(torch.int32).numpy()
     return found

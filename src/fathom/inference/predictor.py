@@ -24,7 +24,7 @@ from fathom.inference.extraction import Answer, Entity, Extractor, Tagger
 from fathom.inference.filling import Fill, Filler
 from fathom.inference.generation import make_settings
 from fathom.inference.packed import pack, unpacked
-from fathom.inference.scoring import text_probabilities, window_logits
+from fathom.inference.scoring import rounding, text_probabilities, window_logits
 from fathom.inference.writer import Generation, Writer
 from fathom.model import (
     EncoderDecoder,
@@ -37,7 +37,6 @@ from fathom.model import (
     TokenClassifier,
 )
 from fathom.text import Tokenizer
-from fathom.training import autocast
 from fathom.training.precision import Precision
 
 _Kind = TypeVar("_Kind", bound=Model)
@@ -234,7 +233,7 @@ class Predictor:
                 do="an attention_mask of ones and zeros is its opposite: pass attention_mask == 0",
             )
         padding_mask = padding_mask.to(self.device)
-        with torch.inference_mode(), autocast(self.precision, self.device):
+        with torch.inference_mode(), rounding(self.classifier, self.precision, self.device):
             logits: Tensor = self.classifier(token_ids, padding_mask if bool(padding_mask.any()) else None)
         return logits.float()
 

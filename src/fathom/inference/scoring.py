@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -25,8 +25,17 @@ def tokens_at_once(model: nn.Module, device: torch.device) -> int:
     """How many tokens, padding included, a forward pass on a device has best."""
     if device.type != "cpu":
         return GPU_TOKENS
-    native = any(isinstance(part, NativeEncoder) for part in model.children())
-    return (NATIVE_TOKENS if native else CPU_TOKENS) * torch.get_num_threads()
+    return (NATIVE_TOKENS if is_native(model) else CPU_TOKENS) * torch.get_num_threads()
+
+
+def is_native(model: nn.Module) -> bool:
+    """Whether the compiled encoder computes the model's blocks."""
+    return any(isinstance(part, NativeEncoder) for part in model.children())
+
+
+def rounding(model: nn.Module, precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context of a forward pass. Behind the compiled encoder, which rounds by itself, a head is in float32: it is small."""
+    return nullcontext() if is_native(model) else autocast(precision, device)
 
 
 def window_logits(
@@ -54,7 +63,11 @@ def window_logits(
         dataset.lengths, max_tokens=batch_tokens or tokens_at_once(model, device), shuffle=False, rounded=rounded
     )
     memory = kept_memory() if device.type == "cpu" and len(plan) > 1 else nullcontext()
-    with memory, torch.inference_mode(), autocast(precision, device):  # entered once: it keeps the weights that it converted
+    with (
+        memory,
+        torch.inference_mode(),
+        rounding(model, precision, device),
+    ):  # entered once: it keeps the weights that it converted
         for indices in plan:
             if stop is not None and stop():
                 return None
