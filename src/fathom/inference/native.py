@@ -130,16 +130,19 @@ class NativeEncoder(nn.Module):
         """
         if position_ids is None:
             position_ids = token_positions(self.config, token_ids, padding_mask)
-        seen = torch.ones_like(token_ids, dtype=torch.bool) if padding_mask is None else ~padding_mask
-        seen[:, 0] |= ~seen.any(dim=1)  # a row of padding alone: its states mean nothing, and are there
-        starts = torch.cat([torch.zeros(1, dtype=torch.int64), seen.sum(dim=1).cumsum(dim=0)]).to(torch.int32).numpy()
-        given = (token_ids, position_ids.expand_as(seen), segment_ids)
-        ids = [_ids(table, part[seen]) for table, part in zip(self._tables, given, strict=False) if part is not None]
+        seen = np.ones(token_ids.shape, dtype=bool) if padding_mask is None else ~padding_mask.numpy()
+        seen[:, 0] |= ~seen.any(axis=1)  # a row of padding alone: its states mean nothing, and are there
+        starts = np.zeros(len(seen) + 1, dtype=np.int32)
+        np.cumsum(seen.sum(axis=1), out=starts[1:])
+        given = (token_ids, position_ids.expand_as(token_ids), segment_ids)
+        ids = [_ids(table, part.numpy()[seen]) for table, part in zip(self._tables, given, strict=False) if part is not None]
         states = torch.empty(len(seen) if only_first else int(starts[-1]), self.config.width)
         self._encode(ids, starts, only_first, states)
         if only_first:
             return states[:, None]
-        return states.new_zeros(*seen.shape, self.config.width).masked_scatter_(seen[..., None], states)
+        hidden = torch.zeros(*token_ids.shape, self.config.width)
+        hidden[torch.from_numpy(seen)] = states
+        return hidden
 
     def unpacked(self) -> Transformer:
         """The ordinary stack. Its maps are what bfloat16 has left of them."""
@@ -219,9 +222,8 @@ def _unpacked(packed: Tensor) -> Tensor:
     return packed.permute(0, 2, 4, 1, 3, 5).reshape(outputs, inputs).float()
 
 
-def _ids(table: Tensor, ids: Tensor) -> np.ndarray:
+def _ids(table: Tensor, ids: np.ndarray) -> np.ndarray:
     """As the program reads them. It does not look whether they are in the table."""
-    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < len(table)):
-        raise IndexError(f"an id is out of range: {int(ids.min())} to {int(ids.max())}, expected 0 to {len(table) - 1}")
-    found: np.ndarray = ids.to(torch.int32).numpy()
-    return found
+    if len(ids) and not (ids.min() >= 0 and ids.max() < len(table)):
+        raise IndexError(f"an id is out of range: {ids.min()} to {ids.max()}, expected 0 to {len(table) - 1}")
+    return ids.astype(np.int32)
