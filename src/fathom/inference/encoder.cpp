@@ -173,8 +173,7 @@ template <class After>
 void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, int outputs, int inputs, After after) {
   alignas(64) float results[2][kBlock];
   const int steps = inputs / 32, blocks = (rows + 31) / 32, share = (32 + steps - 1) / steps;
-  const int ahead =
-      blocks < 4 ? 0 : (inputs + blocks - 1) / blocks;  // lines of the next part of the map that are fetched early
+  const int ahead = blocks < 4 ? 0 : (inputs + blocks - 1) / blocks;  // lines of the next 32 outputs that are fetched early
   int turn = 0, row_before = 0, column_before = 0, count_before = 0;
   const auto finish = [&](int begin, int end) {
     const float* from = results[1 - turn];
@@ -405,8 +404,7 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
   if (!room.reserve(used)) return false;
   float* const x = reinterpret_cast<float*>(room.at + at_x);      // residual stream
   bf16* const half = reinterpret_cast<bf16*>(room.at + at_half);  // the same in bfloat16; what attention made
-  bf16* const wide =
-      reinterpret_cast<bf16*>(room.at + at_wide);  // queries, keys, values; a part of what is between up and down
+  bf16* const wide = reinterpret_cast<bf16*>(room.at + at_wide);  // queries, keys, values; a part of what is between the maps
   float* const line = reinterpret_cast<float*>(room.at + at_line);
   float* const zeros = reinterpret_cast<float*>(room.at + at_zeros);
   const Head head = {reinterpret_cast<bf16*>(room.at + at_keys), reinterpret_cast<bf16*>(room.at + at_values),
@@ -426,12 +424,12 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
     normalise(x, half, row, width, encoder.norm, encoder.eps, line);
   }
 
-  const size_t part = size_t(width) * 32,
-               apart = size_t(rows) * 32;  // 32 outputs of a map; 32 columns of queries, keys, values
+  const size_t part = size_t(width) * 32;  // of a map, for 32 outputs
+  const size_t apart = size_t(rows) * 32;  // from 32 columns of queries, keys and values to the next
   const bf16 *const key = wide + width / 32 * apart, *const value = key + width / 32 * apart;
   const auto to_wide = [=](bf16* to, const float* bias) {
     return [=](int row, int column, __m512 left, __m512 right) {
-      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
       right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
       store(to + column / 32 * apart + row * 32, left, right);
     };
@@ -439,7 +437,7 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
   const auto onto_x = [=](const float* bias) {
     return [=](int row, int column, __m512 left, __m512 right) {
       float* to = x + place(row, column, width);
-      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
       right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
       _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), left));
       _mm512_store_ps(to + 16, _mm512_add_ps(_mm512_load_ps(to + 16), right));
@@ -481,7 +479,7 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
       const float* bias = block.up.bias + from;
       linear(half, count, block.up.packed + size_t(from) * width, part, some, width,
              [=](int row, int column, __m512 left, __m512 right) {
-               left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column)),
+               left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
                right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
                store(wide + place(row, column, some), gelu(left), gelu(right));
              });

@@ -22,7 +22,7 @@ from fathom.model.config import TransformerConfig
 from fathom.model.positions import token_positions
 from fathom.model.transformer import Transformer
 
-_GROUP, _SMALL_GROUP = 512, 64  # tokens that go up the blocks together: as many as a core's cache holds; at least, where few
+_GROUP, _SMALL_GROUP = 512, 256  # tokens that go up the blocks together: as many as a core's cache holds; at least, where few
 _LARGE_PAGE = 2**21  # bytes
 # of a block, as they stand in memory: the program reads the first three as one
 _MAPS = ("attention.query", "attention.key", "attention.value", "attention.output", "feed_forward.up", "feed_forward.down")
