@@ -60,10 +60,14 @@ struct Tiles {
   ~Tiles() { _tile_release(); }
 };
 
+// Compilers may not know that tiles are read from memory and written to it.
+inline void memory_is_used() { __asm__ volatile("" ::: "memory"); }
+
 bool permitted() { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0; }
 
 template <int R, class Between>
 inline void product(const bf16* a, size_t a_step, const bf16* b, size_t b_step, int steps, float* c, Between between) {
+  memory_is_used();
   _tile_zero(0);
   _tile_zero(1);
   if (R > 1) {
@@ -89,6 +93,7 @@ inline void product(const bf16* a, size_t a_step, const bf16* b, size_t b_step, 
     _tile_stored(2, c + 16 * 32, 128);
     _tile_stored(3, c + 16 * 32 + 16, 128);
   }
+  memory_is_used();
 }
 
 #else
