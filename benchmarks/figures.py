@@ -90,7 +90,8 @@ PRETRAINING: dict[str, dict[str, Any]] = {
         "drawn": "permutation, in a drawn order",
         "kneser_ney": "Kneser–Ney, n = {}",
         "xz": "xz -9e, after the training text",
-        "relations": "| base | next sentence, probe | sentence order, probe | answerable | better |",
+        "relations": "| base | next sentence, own head | sentence order, own head | next sentence, probe "
+        "| sentence order, probe | answerable | better |",
         "words": "bag of words",
         "optimizers": "| optimizer | rate | updates | loss on held-out reviews, nats a token |",
         "equal": "The same FLOPs each; mean of {seeds} seeds and their range. Muon's loss less AdamW's, seed by seed: {gap} "
@@ -114,7 +115,8 @@ PRETRAINING: dict[str, dict[str, Any]] = {
         "drawn": "排列模型，随机顺序",
         "kneser_ney": "Kneser–Ney，n = {}",
         "xz": "xz -9e，接在训练文本之后",
-        "relations": "| 基座 | 下一句（探针） | 句子顺序（探针） | answerable | better |",
+        "relations": "| 基座 | 下一句（自己的头） | 句子顺序（自己的头） | 下一句（探针） | 句子顺序（探针） "
+        "| answerable | better |",
         "words": "词袋模型",
         "optimizers": "| 优化器 | 学习率 | 更新次数 | 留出影评上的损失（nat/词元） |",
         "equal": "两者的 FLOPs 相同；{seeds} 个种子的均值与范围。同一种子下，Muon 的损失减去 AdamW 的损失为 {gap}"
@@ -377,20 +379,20 @@ def _bits(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
 def _relations(record: dict[str, Any], words: dict[str, Any]) -> list[str]:
     asked, tasks = ("next_sentence", "sentence_order"), ("answerable", "better")
     intrinsic, downstream = record["intrinsic"], record["downstream"]
-    held = {
+    held: dict[str, list[dict[str, Any] | None]] = {
         f"`{name}`": [
-            *(base["relations"][about]["probe"] for about in asked),
+            *(base["relations"][about][how] for how in ("as_trained", "probe") for about in asked),
             *(downstream[task]["bases"][name] for task in tasks),
         ]
         for name, base in intrinsic["bases"].items()
     }
     held[words["words"]] = [
+        *(None for _ in asked),
         *(intrinsic["words"][about] for about in asked),
         *(downstream[task]["bag_of_words"] for task in tasks),
     ]
-    return _table(
-        words["relations"], [[name, *(rate(one["value"], one["interval"]) for one in row)] for name, row in held.items()]
-    )
+    rows = [[name, *("–" if one is None else rate(one["value"], one["interval"]) for one in row)] for name, row in held.items()]
+    return _table(words["relations"], rows)
 
 
 def _optimizers(record: dict[str, Any], words: dict[str, Any]) -> list[str]:

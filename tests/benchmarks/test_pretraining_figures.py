@@ -38,7 +38,10 @@ def test_tables(language: str, tmp_path: Path) -> None:
             "xz": {"after_training_text": share(2.25)},
         },
     )
-    relations = {"next_sentence": {"probe": share(0.71)}, "sentence_order": {"probe": share(0.52)}}
+    relations = {
+        "next_sentence": {"as_trained": None, "probe": share(0.71)},
+        "sentence_order": {"as_trained": share(0.61), "probe": share(0.52)},
+    }
     words = {"next_sentence": share(0.65), "sentence_order": share(0.51)}
     tasks = {name: {"bases": {"masked": share(0.55)}, "bag_of_words": share(0.88)} for name in ("answerable", "better")}
     write("relations", {"intrinsic": {"bases": {"masked": {"relations": relations}}, "words": words}, "downstream": tasks})
@@ -53,7 +56,8 @@ def test_tables(language: str, tmp_path: Path) -> None:
     counted = ("1.9 million", "24 million") if language == "en" else ("189 万", "2,440 万")
     assert all(value in found for value in (*counted, "80", "Abacus", "Loom"))
     assert "n = 4 | 8,000 | 1.400 |" in found
-    assert "| `masked` | 71.00 % (70.00–72.00) | 52.00 %" in found
+    assert "| `masked` | – | 61.00 % (60.00–62.00) | 71.00 % (70.00–72.00) | 52.00 %" in found
+    assert " | – | – | 65.00 % (64.00–66.00) | 51.00 %" in found
     assert "88.00 % (87.00–89.00) |" in found
     assert "| AdamW | 0.002 | 500 | 5.500 (5.000–6.000) |\n| Muon | 0.016 | 461 | 4.500 (4.500–4.500) |" in found
     assert all(value in found for value in ("−1.000", "−1.500", "+0.500"))
