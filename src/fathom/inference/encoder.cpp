@@ -44,7 +44,7 @@ size_t place(int row, int column, int width) {
 // c (16 R x 32) = a (16 R x 32 steps) b (32 steps x 32), of float32. Of a: rows of 32 entries, one behind the other, and
 // a_step entries on the next 32 columns. Of b: two tiles, each 16 pairs of rows by 16 columns, and b_step entries on the next.
 // `between` is called after each step with its number: work for the units that a product leaves free.
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)  // as gcc and as clang call it
 
 struct Tiles {
   Tiles() {
