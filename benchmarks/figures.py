@@ -546,6 +546,7 @@ def main(arguments: list[str]) -> int:
             ("figures", figures(language)),
             ("pretraining", pretraining(language)),
             ("speed", speed(language)),
+            ("speed-avx512", speed(language, RESULTS / "avx512")),
             ("speed-avx2", speed(language, RESULTS / "avx2")),
             ("audits", audits(language)),
         ):
