@@ -186,13 +186,18 @@ void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, int outp
       after(row_before + row, column_before, _mm512_load_ps(from + 32 * row), _mm512_load_ps(from + 32 * row + 16));
     }
   };
-  const auto between = [&](int step) { finish(step * share, step * share + share); };
+  const char* near = nullptr;  // where few rows read the map once: what is fetched early is the next 8 steps
+  const auto between = [&](int step) {
+    for (int line = 0; near && line < 32; line++) _mm_prefetch(near + (step + 8) * 2 * kBlock + 64 * line, _MM_HINT_T1);
+    finish(step * share, step * share + share);
+  };
   for (int column = 0; column < outputs; column += 32) {
     const bf16* b = packed + column / 32 * b_size;
     const char* next = reinterpret_cast<const char*>(b + b_size);
     for (int row = 0; row < rows; row += 32) {
       for (int line = 0; line < ahead; line++, next += 64) _mm_prefetch(next, _MM_HINT_T1);
       const int count = std::min(32, rows - row);
+      near = ahead || row ? nullptr : reinterpret_cast<const char*>(b);
       product(count, a + size_t(row) * inputs, kBlock, b, kBlock, steps, results[turn], between);
       turn = 1 - turn;
       row_before = row, column_before = column, count_before = count;
