@@ -208,11 +208,15 @@ def test_what_is_compiled_once_is_found_again(fresh: Path, monkeypatch: pytest.M
     assert ctypes.CDLL(str(compiled(source, fresh))).answer() == 43
 
 
-@pytest.mark.parametrize("given", ["no compiler", "a compiler that fails", "an open folder", "no room"])
+@pytest.mark.parametrize("given", ["no compiler", "a compiler that fails", "an open folder", "no room", "no home"])
 def test_without_the_program_torch_answers_and_it_is_said_once(
     given: str, fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = {"no compiler": "no C\\+\\+ compiler was found", "a compiler that fails": "no such luck"}
+    expected = {
+        "no home": "home directory",
+        "no compiler": "no C\\+\\+ compiler was found",
+        "a compiler that fails": "no such luck",
+    }
     if given == "no compiler":
         monkeypatch.setenv("PATH", str(fresh.parent))
         monkeypatch.delenv("CXX", raising=False)
@@ -220,6 +224,10 @@ def test_without_the_program_torch_answers_and_it_is_said_once(
         (wrong := fresh.parent / "c++").write_text("#!/bin/sh\necho 'error: no such luck' >&2\nexit 1\n")
         wrong.chmod(0o700)
         monkeypatch.setenv("CXX", str(wrong))
+    elif given == "no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where the user is not in the list of users
     elif given == "an open folder":
         fresh.mkdir()
         fresh.chmod(0o777)

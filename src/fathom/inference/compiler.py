@@ -33,7 +33,7 @@ def load_library() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(str(compiled(SOURCE, cache_folder())))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: the user has no home
         warnings.warn(
             f"encoders are computed by torch, at half the speed: {_reason(error)}; {OFF}=0 in the environment silences this",
             RuntimeWarning,
