@@ -172,18 +172,20 @@ inline void store(bf16* to, __m512 left, __m512 right) { _mm512_store_si512(to, 
 
 // --- linear maps and norms ---
 
-// a (rows x inputs, in blocks) times a packed map, 32 outputs after the other; b_size entries of it belong to each 32.
-// `after` gets each row of 32 results, in two halves.
+// a (rows x inputs, in blocks) times a packed map, plus bias, 32 outputs after the other; b_size entries of it belong to each
+// 32. `after` gets each row of 32 results, in two halves.
 template <class After>
-void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, int outputs, int inputs, After after) {
+void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, const float* bias, int outputs, int inputs,
+            After after) {
   alignas(64) float results[2][kBlock];
   const int steps = inputs / 32, blocks = (rows + 31) / 32, share = (32 + steps - 1) / steps;
   const int ahead = blocks < 4 ? 0 : (inputs + blocks - 1) / blocks;  // lines of the next 32 outputs that are fetched early
   int turn = 0, row_before = 0, column_before = 0, count_before = 0;
   const auto finish = [&](int begin, int end) {
-    const float* from = results[1 - turn];
+    const float *from = results[1 - turn], *added = bias + column_before;
     for (int row = begin; row < std::min(end, count_before); row++) {
-      after(row_before + row, column_before, _mm512_load_ps(from + 32 * row), _mm512_load_ps(from + 32 * row + 16));
+      after(row_before + row, column_before, _mm512_add_ps(_mm512_load_ps(from + 32 * row), _mm512_loadu_ps(added)),
+            _mm512_add_ps(_mm512_load_ps(from + 32 * row + 16), _mm512_loadu_ps(added + 16)));
     }
   };
   const char* near = nullptr;  // where few rows read the map once: what is fetched early is the next 8 steps
@@ -287,8 +289,8 @@ inline void interleave(__m512i one, __m512i other, bf16* tile) {
   _mm512_store_si512(tile + kTile, _mm512_permutex2var_epi16(one, high, other));
 }
 
-// Weights of each row before they are divided by their sum, and one over the sum. seen: of the last 32 keys. scale: times log2
-// e.
+// Weights of each row before they are divided by their sum, and one over the sum. seen: of the last 32 keys.
+// scale: of scores, times log2 e.
 inline void softmax(const Head& head, int rows, int keys, const __mmask16* seen, float scale, float* inverse) {
   const __m512 least = _mm512_set1_ps(-1e30f), by = _mm512_set1_ps(scale);
   for (int row = 0; row < rows; row++) {
@@ -437,21 +439,13 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
   const size_t part = size_t(width) * 32;  // of a map, for 32 outputs
   const size_t apart = size_t(rows) * 32;  // from 32 columns of queries, keys and values to the next
   const bf16 *const key = wide + width / 32 * apart, *const value = key + width / 32 * apart;
-  const auto to_wide = [=](bf16* to, const float* bias) {
-    return [=](int row, int column, __m512 left, __m512 right) {
-      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
-      right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
-      store(to + column / 32 * apart + row * 32, left, right);
-    };
+  const auto to = [=](bf16* first) {
+    return [=](int row, int column, __m512 left, __m512 right) { store(first + column / 32 * apart + row * 32, left, right); };
   };
-  const auto onto_x = [=](const float* bias) {
-    return [=](int row, int column, __m512 left, __m512 right) {
-      float* to = x + place(row, column, width);
-      left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
-      right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
-      _mm512_store_ps(to, _mm512_add_ps(_mm512_load_ps(to), left));
-      _mm512_store_ps(to + 16, _mm512_add_ps(_mm512_load_ps(to + 16), right));
-    };
+  const auto onto_x = [=](int row, int column, __m512 left, __m512 right) {
+    float* sum = x + place(row, column, width);
+    _mm512_store_ps(sum, _mm512_add_ps(_mm512_load_ps(sum), left));
+    _mm512_store_ps(sum + 16, _mm512_add_ps(_mm512_load_ps(sum + 16), right));
   };
   int count = total;
   for (int number = 0; number < encoder.depth; number++) {
@@ -459,19 +453,19 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
     const bool only = only_first && number == encoder.depth - 1;  // keys and values of all, everything else of first tokens
     if (only) {
       const Map& mix = block.mix;
-      linear(half, total, mix.packed + size_t(width) * width, part, 2 * width, width,
-             to_wide(wide + width / 32 * apart, mix.bias + width));
+      linear(half, total, mix.packed + size_t(width) * width, part, mix.bias + width, 2 * width, width,
+             to(wide + width / 32 * apart));
       count = end - begin;
       for (int row = 0; row < count; row++) {
         for (int i = 0; i < width; i += 32) {
-          const size_t to = place(row, i, width), from = place(texts.starts[begin + row] - before, i, width);
-          std::memmove(half + to, half + from, 64);
-          std::memmove(x + to, x + from, 128);
+          const size_t there = place(row, i, width), from = place(texts.starts[begin + row] - before, i, width);
+          std::memmove(half + there, half + from, 64);
+          std::memmove(x + there, x + from, 128);
         }
       }
-      linear(half, count, mix.packed, part, width, width, to_wide(wide, mix.bias));
+      linear(half, count, mix.packed, part, mix.bias, width, width, to(wide));
     } else {
-      linear(half, total, block.mix.packed, part, 3 * width, width, to_wide(wide, block.mix.bias));
+      linear(half, total, block.mix.packed, part, block.mix.bias, 3 * width, width, to(wide));
     }
     for (int text = begin; text < end; text++) {
       const int start = texts.starts[text] - before, length = texts.starts[text + 1] - before - start;
@@ -482,19 +476,16 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
                encoder.scale, head, half, row, i * size, width);
       }
     }
-    linear(half, count, block.output.packed, part, width, width, onto_x(block.output.bias));
+    linear(half, count, block.output.packed, part, block.output.bias, width, width, onto_x);
     for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_attention, encoder.eps, line);
     for (int from = 0; from < encoder.inner; from += kInner) {
       const int some = std::min(kInner, encoder.inner - from);
-      const float* bias = block.up.bias + from;
-      linear(half, count, block.up.packed + size_t(from) * width, part, some, width,
+      linear(half, count, block.up.packed + size_t(from) * width, part, block.up.bias + from, some, width,
              [=](int row, int column, __m512 left, __m512 right) {
-               left = _mm512_add_ps(left, _mm512_loadu_ps(bias + column));
-               right = _mm512_add_ps(right, _mm512_loadu_ps(bias + column + 16));
                store(wide + place(row, column, some), gelu(left), gelu(right));
              });
-      linear(wide, count, block.down.packed + size_t(from) * 32, size_t(encoder.inner) * 32, width, some,
-             onto_x(from ? zeros : block.down.bias));
+      linear(wide, count, block.down.packed + size_t(from) * 32, size_t(encoder.inner) * 32, from ? zeros : block.down.bias,
+             width, some, onto_x);
     }
     for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_feed_forward, encoder.eps, line);
   }

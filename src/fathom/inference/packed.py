@@ -88,13 +88,13 @@ def _as_it_is(states: Tensor) -> Tensor:
 
 def unpacked(model: _Module) -> _Module:
     """A copy with ordinary linear maps, for gradients and for counting; of a model that is not packed, the model itself."""
-    if not any(isinstance(part, PackedLinear | NativeEncoder) for part in model.modules()):
+    packed = [part for part in model.modules() if isinstance(part, PackedLinear | NativeEncoder)]
+    if not packed:
         return model
-    found = copy.deepcopy(model)
-    for part in list(found.modules()):
-        if isinstance(part, FeedForward) and isinstance(part.up, PackedLinear) and part.up.gelu:
-            part.activation = ACTIVATIONS["gelu"]
-        for name, child in list(part.named_children()):
-            if isinstance(child, PackedLinear | NativeEncoder):
-                setattr(part, name, child.unpacked())
+    # copied with the ordinary modules in their places; those share tensors with the packed ones until they are copied, too
+    found = copy.deepcopy(model, {id(part): copy.deepcopy(part.unpacked()) for part in packed})
+    for name, part in model.named_modules():
+        copied = found.get_submodule(name)
+        if isinstance(copied, FeedForward) and isinstance(part.up, PackedLinear) and part.up.gelu:
+            copied.activation = ACTIVATIONS["gelu"]
     return found

@@ -59,15 +59,11 @@ def window_logits(
     rounded = uses_bfloat16(precision, device)
     rows: list[np.ndarray] = []
     order: list[np.ndarray] = []
-    plan = plan_batches(
-        dataset.lengths, max_tokens=batch_tokens or tokens_at_once(model, device), shuffle=False, rounded=rounded
-    )
+    most = batch_tokens or tokens_at_once(model, device)
+    plan = plan_batches(dataset.lengths, max_tokens=most, shuffle=False, rounded=rounded)
     memory = kept_memory() if device.type == "cpu" and len(plan) > 1 else nullcontext()
-    with (
-        memory,
-        torch.inference_mode(),
-        rounding(model, precision, device),
-    ):  # entered once: it keeps the weights that it converted
+    context = rounding(model, precision, device)  # entered once: autocast keeps the weights that it converted
+    with memory, torch.inference_mode(), context:
         for indices in plan:
             if stop is not None and stop():
                 return None
