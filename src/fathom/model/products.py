@@ -1,7 +1,7 @@
 """softmax(scale · Q Kᵀ + bias) V, and which of two ways computes it: torch's kernel, or three matrix products.
 
 torch's kernel for CPUs makes no use of the instructions for bfloat16 that matrix products use, but for AMX forward: at 256
-tokens in heads of 32 the products take 0.6 of its time forward without AMX, and 0.4 to 0.7 forward and backward on either
+tokens in heads of 32 the products take 0.6 of its time forward without AMX, and 0.4 to 0.5 forward and backward on either
 (docs/speed.md). They hold the weights of some texts at a time, few enough to stay in the processor's cache, and round scores to
 bfloat16, as they do everything else.
 """
