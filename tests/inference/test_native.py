@@ -88,17 +88,19 @@ def test_states_are_torchs(changes: dict[str, Any], only_first: bool) -> None:
 
 
 @needs_library
-@given(lengths=st.lists(st.integers(1, 75), min_size=1, max_size=30), seed=st.integers(0, 2**16))
-def test_neither_padding_nor_neighbours_nor_threads_change_a_bit(lengths: list[int], seed: int) -> None:
-    encoder = NativeEncoder(stack())
+@given(lengths=st.lists(st.integers(1, 75), min_size=1, max_size=30), seed=st.integers(0, 2**16), threads=st.integers(1, 5))
+def test_neither_padding_nor_neighbours_nor_threads_change_a_bit(lengths: list[int], seed: int, threads: int) -> None:
+    """With few tokens, up to three threads share a group; with many, each one takes groups of its own."""
+    encoder = NativeEncoder(stack(width=192, heads=3, feed_forward_width=544))
     ids, padding = texts(lengths, seed)
     together, first = encoder(ids, padding), encoder(ids, padding, only_first=True)
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     try:
-        torch.set_num_threads(3)
-        assert torch.equal(encoder(torch.where(padding, 7, ids), padding), together)
-    finally:
         torch.set_num_threads(threads)
+        assert torch.equal(encoder(torch.where(padding, 7, ids), padding), together)
+        assert torch.equal(encoder(ids, padding, only_first=True), first)
+    finally:
+        torch.set_num_threads(before)
     for row, length in enumerate(lengths):
         alone = ids[row : row + 1, :length]
         assert torch.equal(encoder(alone)[0], together[row, :length])

@@ -96,10 +96,8 @@ def plan_batches(
         seed: with `epoch`, decides the order; the same two give the same plan.
         rounded: as for `padded_length`.
     """
-    keys = lengths.astype(np.float64)
-    generator = np.random.default_rng([seed, epoch])
-    if shuffle:
-        keys = keys * generator.uniform(1, 1 + _NOISE, len(keys))
+    generator = np.random.default_rng([seed, epoch]) if shuffle else None
+    keys = lengths if generator is None else lengths * generator.uniform(1, 1 + _NOISE, len(lengths))
     order = np.argsort(keys, kind="stable")
     starts, longest, rows = [0], 0, 0
     limit = int(lengths.max()) if len(lengths) else 0
@@ -111,7 +109,7 @@ def plan_batches(
             starts.append(place)
             longest, rows = padded[length], 1
     batches = np.split(order, starts[1:]) if len(order) else []
-    if shuffle:
+    if generator is not None:
         batches = [batches[place] for place in generator.permutation(len(batches))]
     return batches
 

@@ -57,7 +57,7 @@ class TokenizedDataset:
         """The rows of an epoch: always these."""
         return self
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """(rows,) tokens of each row."""
         return np.diff(self.ends, prepend=0)

@@ -1,7 +1,8 @@
 // The blocks of an encoder (BERT's kind) in bfloat16, for one processor core: what a block makes stays in the core's caches.
 //
-// Texts stand one behind the other without padding. A call answers groups of texts, of some 500 tokens each, taking the next
-// one from a counter that all threads share; a group goes through all blocks before the next one begins.
+// Texts stand one behind the other without padding. A call answers groups of texts, of some 500 tokens each; a group goes
+// through all blocks before the next one begins. Each thread takes the next group from a counter; where there are fewer groups
+// than threads, they go through a group together.
 //
 //   product    32 x 32 results from bfloat16: AMX tiles where the processor has them, otherwise AVX512-BF16
 //   linear     a linear map; results are finished (bias, GELU, residual sum) beside the products of the next 32 x 32
@@ -13,15 +14,23 @@
 // Sums, residuals, norms and softmax are in float32.
 
 #include <immintrin.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+#include <vector>
+
+// Of torch's OpenMP, whose threads wait at work: others would have to share the cores with them.
+extern "C" void GOMP_parallel(void (*work)(void*), void* with, unsigned threads, unsigned flags);
+extern "C" int omp_get_num_threads();
+extern "C" int omp_get_thread_num();
 
 namespace {
 
@@ -29,6 +38,8 @@ using bf16 = uint16_t;
 
 constexpr int kTile = 16 * 32;      // entries of a tile: 16 rows of 32 in bfloat16
 constexpr int kBlock = 32 * 32;     // entries of a block, two tiles
+constexpr int kGroup = 512;         // tokens of a group
+constexpr int kSmallGroup = 256;    // of a group at least, where each thread has its own
 constexpr int kInner = 512;         // entries between the two maps of a feed-forward part that are made at a time
 constexpr size_t kPage = 2u << 20;  // small pages cost half the speed
 
@@ -172,10 +183,15 @@ inline void store(bf16* to, __m512 left, __m512 right) { _mm512_store_si512(to, 
 
 // --- linear maps and norms ---
 
+// From the `begin`th number to the `end`th.
+struct Span {
+  int begin, end;
+};
+
 // a (rows x inputs, in blocks) times a packed map, plus bias, 32 outputs after the other; b_size entries of it belong to each
 // 32. `after` gets each row of 32 results, in two halves.
 template <class After>
-void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, const float* bias, int outputs, int inputs,
+void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, const float* bias, Span outputs, int inputs,
             After after) {
   alignas(64) float results[2][kBlock];
   const int steps = inputs / 32, blocks = (rows + 31) / 32, share = (32 + steps - 1) / steps;
@@ -193,7 +209,7 @@ void linear(const bf16* a, int rows, const bf16* packed, size_t b_size, const fl
     for (int line = 0; near && line < 32; line++) _mm_prefetch(near + (step + 8) * 2 * kBlock + 64 * line, _MM_HINT_T1);
     finish(step * share, step * share + share);
   };
-  for (int column = 0; column < outputs; column += 32) {
+  for (int column = outputs.begin; column < outputs.end; column += 32) {
     const bf16* b = packed + column / 32 * b_size;
     const char* next = reinterpret_cast<const char*>(b + b_size);
     for (int row = 0; row < rows; row += 32) {
@@ -379,9 +395,10 @@ struct Encoder {
 struct Texts {
   const int32_t *tokens, *positions, *segments;  // segments may be null
   const int32_t* starts;                         // where each text starts, and where the last one ends
+  int32_t count;
 };
 
-// Memory of a thread, kept from group to group.
+// Memory of a thread, kept from call to call.
 struct Room {
   char* at = nullptr;
   size_t size = 0;
@@ -399,32 +416,93 @@ struct Room {
 
 thread_local Room room;
 
-bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end, bool only_first, float* out) {
-  const int width = encoder.width, size = width / encoder.heads, parts = size / 32, before = texts.starts[begin];
-  const int total = texts.starts[end] - before, rows = rounded(total, 32) + 32;  // tiles read up to 31 rows too far
-  int longest = 32;
-  for (int text = begin; text < end; text++)
-    longest = std::max(longest, rounded(texts.starts[text + 1] - texts.starts[text], 32));
+// Where threads wait for each other.
+struct Meeting {
+  std::atomic<int> arrived{0}, held{0};
+};
 
+// Threads that go through a group together, as one of them sees it.
+struct Team {
+  Meeting& meeting;
+  int size, member;
+
+  // Returns once all have come.
+  void meet() const {
+    if (size == 1) return;
+    const int number = meeting.held;
+    if (meeting.arrived.fetch_add(1) == size - 1) {
+      meeting.arrived = 0;
+      meeting.held = number + 1;
+    }
+    for (int turn = 0; meeting.held == number; turn++) turn < 2000 ? _mm_pause() : (void)sched_yield();
+  }
+
+  // This member's part of `count` things; `by` of them stay together.
+  Span share(int count, int by = 1) const {
+    const int parts = (count + by - 1) / by;
+    return {std::min(parts * member / size * by, count), std::min(parts * (member + 1) / size * by, count)};
+  }
+};
+
+// Texts `begin` to `end`, and where everything that is made of them stands in memory.
+struct Group {
+  const Encoder& encoder;
+  const Texts& texts;
+  const int begin, end;
+  const int before = texts.starts[begin], total = texts.starts[end] - before;
+  const int width = encoder.width, size = width / encoder.heads;
+  const int rows = rounded(total, 32) + 32;  // tiles read up to 31 rows too far
+  const int longest = find_longest();
   size_t used = 0;
-  const auto reserve = [&](size_t bytes) { return std::exchange(used, used + (bytes + 63) / 64 * 64); };
-  const size_t at_x = reserve(size_t(rows) * width * 4), at_half = reserve(size_t(rows) * width * 2);
-  const size_t at_wide = reserve(size_t(rows) * std::max(3 * width, std::min(kInner, encoder.inner)) * 2);
-  const size_t at_keys = reserve(size_t(longest) * size * 2), at_values = reserve(size_t(longest) * size * 2);
-  const size_t at_scores = reserve(size_t(longest) * 32 * 4), at_weights = reserve(size_t(longest) * 32 * 2);
-  const size_t at_line = reserve(width * 4), at_zeros = reserve(width * 4);
-  if (!room.reserve(used)) return false;
-  float* const x = reinterpret_cast<float*>(room.at + at_x);      // residual stream
-  bf16* const half = reinterpret_cast<bf16*>(room.at + at_half);  // the same in bfloat16; what attention made
-  bf16* const wide = reinterpret_cast<bf16*>(room.at + at_wide);  // queries, keys, values; a part of what is between the maps
-  float* const line = reinterpret_cast<float*>(room.at + at_line);
-  float* const zeros = reinterpret_cast<float*>(room.at + at_zeros);
-  const Head head = {reinterpret_cast<bf16*>(room.at + at_keys), reinterpret_cast<bf16*>(room.at + at_values),
-                     reinterpret_cast<float*>(room.at + at_scores), reinterpret_cast<bf16*>(room.at + at_weights)};
-  std::memset(zeros, 0, width * 4);
-  const Tiles tiles;
+  // residual stream; the same in bfloat16, and what attention made; queries, keys, values, and a part of what is between maps
+  const size_t x = reserve<float>(size_t(rows) * width), half = reserve<bf16>(size_t(rows) * width);
+  const size_t wide = reserve<bf16>(size_t(rows) * std::max(3 * width, std::min(kInner, encoder.inner)));
+  const size_t zeros = reserve<float>(width);
+  const size_t shared = std::exchange(used, 0);
+  // of each thread
+  const size_t keys = reserve<bf16>(size_t(longest) * size), values = reserve<bf16>(size_t(longest) * size);
+  const size_t scores = reserve<float>(size_t(longest) * 32), weights = reserve<bf16>(size_t(longest) * 32);
+  const size_t line = reserve<float>(width);
+  const size_t own = used;
 
-  for (int row = 0; row < total; row++) {
+  template <class T>
+  size_t reserve(size_t entries) {
+    return std::exchange(used, used + (entries * sizeof(T) + 63) / 64 * 64);
+  }
+
+  int find_longest() const {
+    int found = 0;
+    for (int text = begin; text < end; text++) found = std::max(found, texts.starts[text + 1] - texts.starts[text]);
+    return rounded(found, 32);
+  }
+};
+
+// What one member of a team has to do. memory: group.shared bytes, and group.own for each member.
+void encode_group(const Group& group, const Team& team, char* memory, bool only_first, float* out) {
+  const Encoder& encoder = group.encoder;
+  const Texts& texts = group.texts;
+  const int width = group.width, size = group.size, parts = size / 32, begin = group.begin, end = group.end;
+  const int before = group.before, total = group.total;
+  float* const x = reinterpret_cast<float*>(memory + group.x);
+  bf16 *const half = reinterpret_cast<bf16*>(memory + group.half), *const wide = reinterpret_cast<bf16*>(memory + group.wide);
+  float* const zeros = reinterpret_cast<float*>(memory + group.zeros);
+  char* const own = memory + group.shared + team.member * group.own;
+  float* const line = reinterpret_cast<float*>(own + group.line);
+  const Head head = {reinterpret_cast<bf16*>(own + group.keys), reinterpret_cast<bf16*>(own + group.values),
+                     reinterpret_cast<float*>(own + group.scores), reinterpret_cast<bf16*>(own + group.weights)};
+  const Tiles tiles;
+  const auto columns = [&](int from, int to) {  // a member's
+    const Span some = team.share(to - from, 32);
+    return Span{from + some.begin, from + some.end};
+  };
+  const auto each_row = [&](int count, auto work) {
+    const Span some = team.share(count);
+    for (int row = some.begin; row < some.end; row++) work(row);
+    team.meet();
+  };
+
+  std::memset(zeros, 0, width * 4);  // by each member: the same
+  each_row(total, [&](int row) {
     const float* token = encoder.token + size_t(texts.tokens[before + row]) * width;
     const float* position = encoder.position + size_t(texts.positions[before + row]) * width;
     const int number = texts.segments ? texts.segments[before + row] : 0;
@@ -434,13 +512,13 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
       _mm512_store_ps(x + place(row, i, width) + i % 32, _mm512_add_ps(sum, _mm512_loadu_ps(position + i)));
     }
     normalise(x, half, row, width, encoder.norm, encoder.eps, line);
-  }
+  });
 
-  const size_t part = size_t(width) * 32;  // of a map, for 32 outputs
-  const size_t apart = size_t(rows) * 32;  // from 32 columns of queries, keys and values to the next
+  const size_t part = size_t(width) * 32;        // of a map, for 32 outputs
+  const size_t apart = size_t(group.rows) * 32;  // from 32 columns of queries, keys and values to the next
   const bf16 *const key = wide + width / 32 * apart, *const value = key + width / 32 * apart;
-  const auto to = [=](bf16* first) {
-    return [=](int row, int column, __m512 left, __m512 right) { store(first + column / 32 * apart + row * 32, left, right); };
+  const auto to_wide = [=](int row, int column, __m512 left, __m512 right) {
+    store(wide + column / 32 * apart + row * 32, left, right);
   };
   const auto onto_x = [=](int row, int column, __m512 left, __m512 right) {
     float* sum = x + place(row, column, width);
@@ -451,49 +529,107 @@ bool encode_group(const Encoder& encoder, const Texts& texts, int begin, int end
   for (int number = 0; number < encoder.depth; number++) {
     const Block& block = encoder.blocks[number];
     const bool only = only_first && number == encoder.depth - 1;  // keys and values of all, everything else of first tokens
+    const Map& mix = block.mix;
     if (only) {
-      const Map& mix = block.mix;
-      linear(half, total, mix.packed + size_t(width) * width, part, mix.bias + width, 2 * width, width,
-             to(wide + width / 32 * apart));
+      linear(half, total, mix.packed, part, mix.bias, columns(width, 3 * width), width, to_wide);
+      team.meet();
       count = end - begin;
-      for (int row = 0; row < count; row++) {
-        for (int i = 0; i < width; i += 32) {
-          const size_t there = place(row, i, width), from = place(texts.starts[begin + row] - before, i, width);
-          std::memmove(half + there, half + from, 64);
-          std::memmove(x + there, x + from, 128);
+      if (team.member == 0) {  // in their order: a row may be taken from where another is put
+        for (int row = 0; row < count; row++) {
+          for (int i = 0; i < width; i += 32) {
+            const size_t there = place(row, i, width), from = place(texts.starts[begin + row] - before, i, width);
+            std::memmove(half + there, half + from, 64);
+            std::memmove(x + there, x + from, 128);
+          }
         }
       }
-      linear(half, count, mix.packed, part, mix.bias, width, width, to(wide));
+      team.meet();
+      linear(half, count, mix.packed, part, mix.bias, columns(0, width), width, to_wide);
     } else {
-      linear(half, total, block.mix.packed, part, block.mix.bias, 3 * width, width, to(wide));
+      linear(half, total, mix.packed, part, mix.bias, columns(0, 3 * width), width, to_wide);
     }
-    for (int text = begin; text < end; text++) {
+    team.meet();
+    const Span some = team.share((end - begin) * encoder.heads);
+    for (int task = some.begin; task < some.end; task++) {
+      const int text = begin + task / encoder.heads, i = task % encoder.heads;
       const int start = texts.starts[text] - before, length = texts.starts[text + 1] - before - start;
       const int row = only ? text - begin : start;
-      for (int i = 0; i < encoder.heads; i++) {
-        const size_t at = i * parts * apart;
-        attend(wide + at + 32 * row, only ? 1 : length, key + at + 32 * start, value + at + 32 * start, length, apart, parts,
-               encoder.scale, head, half, row, i * size, width);
-      }
+      const size_t at = i * parts * apart;
+      attend(wide + at + 32 * row, only ? 1 : length, key + at + 32 * start, value + at + 32 * start, length, apart, parts,
+             encoder.scale, head, half, row, i * size, width);
     }
-    linear(half, count, block.output.packed, part, block.output.bias, width, width, onto_x);
-    for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_attention, encoder.eps, line);
+    team.meet();
+    linear(half, count, block.output.packed, part, block.output.bias, columns(0, width), width, onto_x);
+    team.meet();
+    each_row(count, [&](int row) { normalise(x, half, row, width, block.after_attention, encoder.eps, line); });
     for (int from = 0; from < encoder.inner; from += kInner) {
-      const int some = std::min(kInner, encoder.inner - from);
-      linear(half, count, block.up.packed + size_t(from) * width, part, block.up.bias + from, some, width,
+      const int inner = std::min(kInner, encoder.inner - from);
+      linear(half, count, block.up.packed + size_t(from) * width, part, block.up.bias + from, columns(0, inner), width,
              [=](int row, int column, __m512 left, __m512 right) {
-               store(wide + place(row, column, some), gelu(left), gelu(right));
+               store(wide + place(row, column, inner), gelu(left), gelu(right));
              });
+      team.meet();
       linear(wide, count, block.down.packed + size_t(from) * 32, size_t(encoder.inner) * 32, from ? zeros : block.down.bias,
-             width, some, onto_x);
+             columns(0, width), inner, onto_x);
+      team.meet();
     }
-    for (int row = 0; row < count; row++) normalise(x, half, row, width, block.after_feed_forward, encoder.eps, line);
+    each_row(count, [&](int row) { normalise(x, half, row, width, block.after_feed_forward, encoder.eps, line); });
   }
   out += size_t(only_first ? begin : before) * width;
-  for (int row = 0; row < count; row++) {
+  each_row(count, [&](int row) {
     for (int i = 0; i < width; i += 32) std::memcpy(out + size_t(row) * width + i, x + place(row, i, width), 128);
+  });
+}
+
+// What a call asks for.
+struct Work {
+  const Encoder& encoder;
+  const Texts& texts;
+  const int threads;
+  const bool only_first;
+  float* const out;
+  const std::vector<int> groups = divided();  // the first text of each, and the end of the last
+  std::atomic<int> next{0};                   // where each thread takes the next group
+  std::atomic<bool> done{true};               // false: memory was missing
+  char* memory = nullptr;                     // where all go through a group together
+  Meeting meeting = {};
+
+  int count() const { return groups.size() - 1; }
+  Group group(int number) const { return {encoder, texts, groups[number], groups[number + 1]}; }
+  int most_members() const { return std::max(1, encoder.width / 64); }  // with less to do they would wait more than work
+
+  // As large as a core's cache holds, or smaller, so that there is one for each thread; but not too small.
+  std::vector<int> divided() const {
+    const int tokens = texts.starts[texts.count], each = (tokens + threads - 1) / threads;
+    const int size = each < kSmallGroup ? kGroup : std::min(each, kGroup);
+    std::vector<int> found;
+    for (int text = 0; text < texts.count; text++) {
+      if (!text || texts.starts[text] / size != texts.starts[text - 1] / size) found.push_back(text);
+    }
+    found.push_back(texts.count);
+    return found;
   }
-  return true;
+};
+
+void each_a_group(void* given) {
+  Work& work = *static_cast<Work*>(given);
+  Meeting meeting;
+  for (int number = work.next++; number < work.count(); number = work.next++) {
+    const Group group = work.group(number);
+    if (!room.reserve(group.shared + group.own)) {
+      work.done = false;
+      return;
+    }
+    encode_group(group, {meeting, 1, 0}, room.at, work.only_first, work.out);
+  }
+}
+
+void all_one_group(void* given) {
+  Work& work = *static_cast<Work*>(given);
+  const Team team = {work.meeting, std::min(omp_get_num_threads(), work.most_members()), omp_get_thread_num()};
+  if (team.member >= team.size) return;
+  for (int number = 0; number < work.count(); number++)
+    encode_group(work.group(number), team, work.memory, work.only_first, work.out);
 }
 
 }  // namespace
@@ -503,14 +639,23 @@ extern "C" {
 // Once in a process, before anything is encoded. 0: the system does not let this processor's instructions be used.
 int prepare() { return permitted(); }
 
-// Final states: (tokens, width), or with `only_first` (texts, width). groups: `count` first texts, and the end of the last
-// group. next: 0 before the first thread calls; threads that share it share the work. Returns 0 where memory is missing.
-int encode(const Encoder* encoder, const Texts* texts, const int32_t* groups, int32_t count, int32_t* next, int32_t only_first,
-           float* out) {
-  for (;;) {
-    const int32_t group = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
-    if (group >= count) return 1;
-    if (!encode_group(*encoder, *texts, groups[group], groups[group + 1], only_first, out)) return 0;
+// Final states: (tokens, width), or with `only_first` (texts, width). Returns 0 where memory is missing.
+int encode(const Encoder* encoder, const Texts* texts, int32_t threads, int32_t only_first, float* out) {
+  Work work = {*encoder, *texts, threads, only_first != 0, out};
+  if (threads == 1) {
+    each_a_group(&work);
+  } else if (work.count() >= threads) {
+    GOMP_parallel(each_a_group, &work, threads, 0);
+  } else {
+    size_t most = 0;
+    for (int number = 0; number < work.count(); number++) {
+      const Group group = work.group(number);
+      most = std::max(most, group.shared + work.most_members() * group.own);
+    }
+    if (!room.reserve(most)) return 0;
+    work.memory = room.at;
+    GOMP_parallel(all_one_group, &work, threads, 0);
   }
+  return work.done;
 }
 }

@@ -2,14 +2,13 @@
 
 Between two operations of torch, what a block makes goes to memory and comes back, and the texts of a batch are padded to one
 length. The program takes some 500 tokens through all blocks before it turns to the next, so that they stay in a core's cache,
-without padding; each core takes groups of texts of its own (docs/speed.md).
+without padding; each core takes groups of texts of its own, or all share one (docs/speed.md).
 """
 
 from __future__ import annotations
 
 import math
 import mmap
-import threading
 from contextlib import suppress
 from ctypes import POINTER, Structure, byref, c_float, c_int32, c_void_p
 
@@ -22,7 +21,6 @@ from fathom.model.config import TransformerConfig
 from fathom.model.positions import token_positions
 from fathom.model.transformer import Transformer
 
-_GROUP, _SMALL_GROUP = 512, 256  # tokens that go up the blocks together: as many as a core's cache holds; at least, where few
 _LARGE_PAGE = 2**21  # bytes
 # of a block, as they stand in memory: the program reads the first three as one
 _MAPS = ("attention.query", "attention.key", "attention.value", "attention.output", "feed_forward.up", "feed_forward.down")
@@ -78,7 +76,7 @@ class _Encoder(Structure):
 
 
 class _Texts(Structure):
-    _fields_ = tuple((name, c_void_p) for name in ("tokens", "positions", "segments", "starts"))
+    _fields_ = (*((name, c_void_p) for name in ("tokens", "positions", "segments", "starts")), ("count", c_int32))
 
 
 class NativeEncoder(nn.Module):
@@ -130,17 +128,24 @@ class NativeEncoder(nn.Module):
         """
         if position_ids is None:
             position_ids = token_positions(self.config, token_ids, padding_mask)
-        seen = np.ones(token_ids.shape, dtype=bool) if padding_mask is None else ~padding_mask.numpy()
-        seen[:, 0] |= ~seen.any(axis=1)  # a row of padding alone: its states mean nothing, and are there
-        starts = np.zeros(len(seen) + 1, dtype=np.int32)
-        np.cumsum(seen.sum(axis=1), out=starts[1:])
-        given = (token_ids, position_ids.expand_as(token_ids), segment_ids)
-        ids = [_ids(table, part.numpy()[seen]) for table, part in zip(self._tables, given, strict=False) if part is not None]
-        states = torch.empty(len(seen) if only_first else int(starts[-1]), self.config.width)
+        given = [token_ids, position_ids.expand_as(token_ids), segment_ids]
+        texts, length = token_ids.shape
+        seen: np.ndarray | None = None
+        if padding_mask is None:
+            starts = np.arange(0, (texts + 1) * length, length, dtype=np.int32)
+        else:
+            seen = ~padding_mask.numpy()
+            seen[:, 0] |= ~seen.any(axis=1)  # a row of padding alone: its states mean nothing, and are there
+            starts = np.zeros(texts + 1, dtype=np.int32)
+            np.cumsum(seen.sum(axis=1), out=starts[1:])
+        ids = [_ids(table, part, seen) for table, part in zip(self._tables, given, strict=False) if part is not None]
+        states = torch.empty(texts if only_first else int(starts[-1]), self.config.width)
         self._encode(ids, starts, only_first, states)
         if only_first:
             return states[:, None]
-        hidden = torch.zeros(*token_ids.shape, self.config.width)
+        if seen is None:
+            return states.view(texts, length, self.config.width)
+        hidden = torch.zeros(texts, length, self.config.width)
         hidden[torch.from_numpy(seen)] = states
         return hidden
 
@@ -179,25 +184,9 @@ class NativeEncoder(nn.Module):
         )
 
     def _encode(self, ids: list[np.ndarray], starts: np.ndarray, only_first: bool, states: Tensor) -> None:
-        texts = _Texts(*(*(part.ctypes.data for part in ids), None)[:3], starts.ctypes.data)
-        threads = torch.get_num_threads()
-        size = min(_GROUP, max(_SMALL_GROUP, -(-int(starts[-1]) // threads)))
-        _, begins = np.unique(starts[:-1] // size, return_index=True)  # the first text of each group
-        groups = np.append(begins, len(starts) - 1).astype(np.int32)
-        following, done = c_int32(0), []
-
-        def work() -> None:
-            where = (byref(self._encoder), byref(texts), c_void_p(groups.ctypes.data))
-            to = (byref(following), int(only_first), c_void_p(states.data_ptr()))
-            done.append(self._library.encode(*where, len(begins), *to))
-
-        others = [threading.Thread(target=work) for _ in range(min(threads, len(begins)) - 1)]
-        for thread in others:
-            thread.start()
-        work()
-        for thread in others:
-            thread.join()
-        if not all(done):
+        texts = _Texts(*(*(part.ctypes.data for part in ids), None)[:3], starts.ctypes.data, len(starts) - 1)
+        how = (torch.get_num_threads(), int(only_first), c_void_p(states.data_ptr()))
+        if not self._library.encode(byref(self._encoder), byref(texts), *how):
             raise MemoryError("there is no memory for a group of texts")
 
 
@@ -222,8 +211,9 @@ def _unpacked(packed: Tensor) -> Tensor:
     return packed.permute(0, 2, 4, 1, 3, 5).reshape(outputs, inputs).float()
 
 
-def _ids(table: Tensor, ids: np.ndarray) -> np.ndarray:
-    """As the program reads them. It does not look whether they are in the table."""
-    if len(ids) and not (ids.min() >= 0 and ids.max() < len(table)):
-        raise IndexError(f"an id is out of range: {ids.min()} to {ids.max()}, expected 0 to {len(table) - 1}")
-    return ids.astype(np.int32)
+def _ids(table: Tensor, ids: Tensor, seen: np.ndarray | None) -> np.ndarray:
+    """Those that are seen, as the program reads them. It does not look whether they are in the table."""
+    found = ids.numpy().ravel() if seen is None else ids.numpy()[seen]
+    if len(found) and not (found.min() >= 0 and found.max() < len(table)):
+        raise IndexError(f"an id is out of range: {found.min()} to {found.max()}, expected 0 to {len(table) - 1}")
+    return found.astype(np.int32)

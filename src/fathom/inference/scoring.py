@@ -84,10 +84,12 @@ def text_probabilities(logits: np.ndarray, example_of: np.ndarray, temperature: 
 
     Args:
         logits: (windows, classes).
-        example_of: (windows,) the text that each window belongs to, counted from 0 without gaps.
+        example_of: (windows,) the text that each window belongs to, counted from 0 without gaps, in order.
     """
-    probabilities = (torch.from_numpy(logits).double() / temperature).softmax(dim=1).numpy()
+    probabilities: np.ndarray = (torch.from_numpy(logits).double() / temperature).softmax(dim=1).numpy()
     texts = int(example_of.max()) + 1
+    if texts == len(example_of):  # a window each
+        return probabilities
     sums = np.zeros((texts, probabilities.shape[1]))
     np.add.at(sums, example_of, probabilities)
     result: np.ndarray = sums / np.bincount(example_of, minlength=texts)[:, None]
