@@ -17,6 +17,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,6 +171,17 @@ def verify_folder(folder: Path, *, strict: bool = False) -> None:
             expected=f"the files that {MANIFEST} lists",
             do=f"restore the folder, or delete {MANIFEST} if you changed it on purpose",
         )
+
+
+@contextmanager
+def verifying(folder: Path) -> Iterator[None]:
+    """`verify_folder` beside what is done with the folder inside; what it finds comes before any other error."""
+    with ThreadPoolExecutor(1) as others:
+        verified = others.submit(verify_folder, folder)
+        try:
+            yield
+        finally:
+            verified.result()
 
 
 def write_text_atomically(path: Path, text: str) -> None:

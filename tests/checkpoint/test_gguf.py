@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from fathom.checkpoint import GgufFile, read_gguf, resolve_model
+from fathom.checkpoint import resolve_model
+from fathom.checkpoint.gguf import GgufFile, read_gguf
 from fathom.errors import ModelFolderError
 from fathom.text import Tokenizer
 

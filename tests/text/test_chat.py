@@ -13,9 +13,10 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.checkpoint import read_gguf, resolve_model
+from fathom.checkpoint import resolve_model
+from fathom.checkpoint.gguf import read_gguf
 from fathom.errors import DataError, ModelFolderError
-from fathom.text import Message, Tokenizer, chat, render_chat, train_bpe
+from fathom.text import Message, Tokenizer, render_chat, sandbox, train_bpe
 from tests import tiny
 
 # A system prompt of its own where none is given.
@@ -301,7 +302,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_chat_template_cannot_hang_or_fill_memory(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "_SECONDS", 2.0)
+    monkeypatch.setattr(sandbox, "_SECONDS", 2.0)
     start = time.monotonic()
     tracemalloc.start()
     with pytest.raises(ModelFolderError):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.checkpoint import read_gguf, resolve_model
+from fathom.checkpoint import resolve_model
+from fathom.checkpoint.gguf import read_gguf
 from fathom.text import TextStream, Tokenizer, train_bpe, train_unigram, train_words
 from tests import tiny
 

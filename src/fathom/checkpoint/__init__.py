@@ -2,12 +2,10 @@
 
 from fathom.checkpoint.about import About, MadeBy, machine, read_json, source_commit, to_json
 from fathom.checkpoint.catalogue import KnownModel, known_models, resolve_model
-from fathom.checkpoint.gguf import GgufFile, read_gguf
 from fathom.checkpoint.model_folder import LoadedModel, family_of, load_model, save_model
 
 __all__ = [
     "About",
-    "GgufFile",
     "KnownModel",
     "LoadedModel",
     "MadeBy",
@@ -15,7 +13,6 @@ __all__ = [
     "known_models",
     "load_model",
     "machine",
-    "read_gguf",
     "read_json",
     "resolve_model",
     "save_model",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from fathom.checkpoint.gguf import SUFFIX
 from fathom.errors import FathomError, ModelFolderError
+
+SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,6 @@ from torch import Tensor
 from fathom.errors import ModelFolderError
 from fathom.text import Tokenizer
 
-SUFFIX = ".gguf"
-
 _NAMES = (  # llama.cpp's, Hugging Face's; {} is the number of the block
     ("token_embd.weight", "model.embed_tokens.weight"),
     ("blk.{}.attn_norm.weight", "model.layers.{}.input_layernorm.weight"),

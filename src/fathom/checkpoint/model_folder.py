@@ -16,11 +16,11 @@ from typing import Any
 from torch import Tensor
 
 from fathom.checkpoint.about import ABOUT, CLASSIFIERS, MADE_BY, About, MadeBy, read_json, to_json
-from fathom.checkpoint.gguf import SUFFIX, read_gguf
+from fathom.checkpoint.catalogue import SUFFIX
 from fathom.checkpoint.weights import WEIGHTS, LeftUninitialised, fill_model, read_weights, write_weights
 from fathom.errors import ModelFolderError
 from fathom.families import FAMILIES, NATIVE, Family
-from fathom.folders import verify_folder, write_folder
+from fathom.folders import verifying, write_folder
 from fathom.model import Model, Task, TransformerConfig, make_model
 from fathom.text import Tokenizer
 
@@ -66,6 +66,13 @@ def load_model(
         ModelFolderError: damaged or missing files, unknown or unsupported configuration keys, tensors that do not fit, a
             tokenizer that does not fit, no head for the task.
     """
+    with nullcontext() if folder.suffix == SUFFIX else verifying(folder):
+        return _load(folder, task, labels, allow_new_head, training)
+
+
+def _load(
+    folder: Path, task: Task | None, labels: list[str] | None, allow_new_head: bool, training: Mapping[str, Any] | None
+) -> LoadedModel:
     raw, tensors, tokenizer, about = _read(folder)
     family = FAMILIES.get(str(raw.get("model_type")))
     if family is None:
@@ -220,9 +227,10 @@ _TASK_KEYS = frozenset({"id2label", "label2id", "problem_type", "architectures",
 def _read(folder: Path) -> tuple[dict[str, Any], Mapping[str, Tensor], Tokenizer, About | None]:
     """Configuration, tensors and tokenizer in Hugging Face's terms, and what fathom.json says."""
     if folder.suffix == SUFFIX:
+        from fathom.checkpoint.gguf import read_gguf  # here, so that only such a file waits for its library
+
         file = read_gguf(folder)
         return file.config, file.tensors, file.tokenizer, None
-    verify_folder(folder)
     about = read_json(folder / ABOUT, About) if (folder / ABOUT).is_file() else None
     return _read_object(folder / CONFIG), read_weights(folder), Tokenizer.load(folder), about
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,14 @@ class _InFiles(Mapping[str, Tensor]):
     """Tensors that stay on the disk until they are asked for, so that memory never holds a model twice."""
 
     files: dict[str, Path]  # by the names of tensors
+    opened: dict[Path, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Tensor:
-        # read, not mapped: a file that is written to meanwhile can neither change a model nor end the process
-        with safe_open(self.files[name], framework="pt", backend="pread") as file:
-            tensor: Tensor = file.get_tensor(name)
+        path = self.files[name]
+        if path not in self.opened:
+            # read, not mapped: a file that is written to meanwhile can neither change a model nor end the process
+            self.opened[path] = safe_open(path, framework="pt", backend="pread")
+        tensor: Tensor = self.opened[path].get_tensor(name)
         return tensor
 
     def __iter__(self) -> Iterator[str]:

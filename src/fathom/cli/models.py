@@ -97,7 +97,7 @@ def describe_gguf(path: Path) -> dict[str, Any]:
     Raises:
         ModelFolderError: it is damaged, or holds what fathom does not implement.
     """
-    from fathom.checkpoint import read_gguf
+    from fathom.checkpoint.gguf import read_gguf
 
     held = read_gguf(path)
     return {

@@ -101,8 +101,9 @@ def plan_batches(
     order = np.argsort(keys, kind="stable")
     starts, longest, rows = [0], 0, 0
     limit = int(lengths.max()) if len(lengths) else 0
-    padded = {length: padded_length(length, limit, rounded=rounded) for length in np.unique(lengths).tolist()}
-    for place, length in enumerate(lengths[order].tolist()):
+    ordered = lengths[order].tolist()
+    padded = {length: padded_length(length, limit, rounded=rounded) for length in set(ordered)}
+    for place, length in enumerate(ordered):
         longest = max(longest, padded[length])
         rows += 1
         if rows > 1 and (rows * longest > max_tokens or (max_rows is not None and rows > max_rows)):
