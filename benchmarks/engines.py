@@ -410,6 +410,6 @@ def processor_flags() -> set[str]:
 def _bfloat16(device: str) -> bool:
     import torch
 
-    from fathom.training.precision import fast_bfloat16
+    from fathom.model.precision import fast_bfloat16
 
     return fast_bfloat16(torch.device(device))

@@ -32,9 +32,10 @@ from fathom.cli.console import table
 from fathom.data import Example, TokenizedDataset, open_data
 from fathom.inference import Predictor
 from fathom.limits.statistics import wilson
+from fathom.model.precision import fast_bfloat16
 from fathom.objectives import Classification
 from fathom.pipeline.settings import FinetuneSettings, validate_settings
-from fathom.training import fast_bfloat16, measure_work, train
+from fathom.training import measure_work, train
 from fathom.training.throughput import Work
 
 MAX_LENGTH, ROWS, RATE = 256, 32, 1e-4

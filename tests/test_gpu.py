@@ -14,7 +14,8 @@ import fathom
 from fathom.cli.main import main
 from fathom.errors import InterruptedRunError, SettingsError
 from fathom.model import EncoderDecoder, LanguageModel, Transformer
-from fathom.training import Ranks, TrainingSettings, autocast
+from fathom.model.precision import autocast
+from fathom.training import Ranks, TrainingSettings
 from fathom.training.compilation import compile_blocks
 from fathom.training.muon import orthogonal
 from tests.objectives.test_permutation import RELATIVE

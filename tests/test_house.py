@@ -17,8 +17,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Each may import only those to its left, and itself.
 ORDER = (
-    *("errors", "folders", "text", "data", "model", "families", "checkpoint", "objectives", "training", "inference", "limits"),
-    *("pipeline", "estimator", "cli", "__main__"),
+    *("errors", "folders", "allocator", "text", "data", "model", "families", "checkpoint", "objectives"),
+    *("training", "inference", "limits", "pipeline", "estimator", "cli", "__main__"),
 )
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}
 

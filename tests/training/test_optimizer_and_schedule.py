@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fathom.training import TrainingSettings, fast_bfloat16
+from fathom.model.precision import autocast, fast_bfloat16
+from fathom.training import TrainingSettings
 from fathom.training.optimizer import make_optimizer
-from fathom.training.precision import autocast
 from fathom.training.schedule import rate_factor
 from tests.tiny import classifier
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fathom.cli.console import Bar, percent, say, standard_input
+from fathom.cli.console import Bar, percent, say, standard_input, starting
 from fathom.cli.options import Device, Json
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ def explain(
     """
     from dataclasses import asdict
 
-    import fathom
-    from fathom.folders import write_text_atomically
-    from fathom.inference import Predictor
-    from fathom.limits.explanation import WHAT, render_explanations
+    with starting():
+        import fathom
+        from fathom.folders import write_text_atomically
+        from fathom.inference import Predictor
+        from fathom.limits.explanation import WHAT, render_explanations
 
     examples = _examples(texts, data, split, text)
-    predictor = Predictor.load(model, device=device)
+    with starting():
+        predictor = Predictor.load(model, device=device)
     explainer = predictor.explainer
     if not json:
         say(WHAT[method])

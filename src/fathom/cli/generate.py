@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fathom.cli.console import Bar, say, standard_input
+from fathom.cli.console import Bar, say, standard_input, starting
 from fathom.cli.options import Device, Json, Seed
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def generate(
 
     Example: fathom generate runs/model --json --beams 4 < prompts.txt > answers.jsonl
     """
-    from fathom.errors import SettingsError
-    from fathom.inference import Predictor, make_settings
+    with starting():
+        from fathom.errors import SettingsError
+        from fathom.inference import Predictor, make_settings
 
     if prompts and data is not None:
         raise SettingsError("both PROMPT and --data were given", expected="one of them")
@@ -82,7 +83,8 @@ def generate(
         cut_prompt=cut_prompt,
         seed=seed,
     )
-    writer = Predictor.load(model, device=device).writer
+    with starting():
+        writer = Predictor.load(model, device=device).writer
     if chat and not prompts and data is None and sys.stdin.isatty() and not json:
         _talk(writer, _system(system), settings)
         return

@@ -16,7 +16,7 @@ Device = Annotated[
 
 
 class Precision(StrEnum):
-    """As `fathom.training.precision.Precision` names them."""
+    """As `fathom.model.precision.Precision` names them."""
 
     FLOAT32 = "float32"
     AUTO = "auto"

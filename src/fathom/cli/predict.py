@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fathom.cli.console import Bar, percent, say, standard_input
+from fathom.cli.console import Bar, percent, say, standard_input, starting
 from fathom.cli.options import AnswerPrecision, Device, Json, Precision
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ def predict(
     Example: fathom predict runs/quickstart/model --json < reviews.txt > answers.jsonl
     """
     os.environ.update({name: count for name, count in _KEPT_KERNELS.items() if name not in os.environ})
-    from fathom.data import Columns, Example, open_data
-    from fathom.errors import SettingsError
-    from fathom.inference import Predictor
+    with starting():
+        from fathom.data import Columns, Example, open_data
+        from fathom.errors import SettingsError
+        from fathom.inference import Predictor
 
     if texts and data is not None:
         raise SettingsError("both TEXT and --data were given", expected="one of them")
@@ -76,8 +77,9 @@ def predict(
             expected="float32, in which the limits were measured",
             do="leave --precision out",
         )
-    guarded = _guarded(model, limits, device) if policy else None
-    predictor = Predictor.load(model, device=device, precision=precision.value) if guarded is None else guarded.predictor
+    with starting():
+        guarded = _guarded(model, limits, device) if policy else None
+        predictor = Predictor.load(model, device=device, precision=precision.value) if guarded is None else guarded.predictor
     chunk = 1024
     if texts:
         examples: Iterator[Example] = (Example(given) for given in texts)

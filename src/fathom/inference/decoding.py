@@ -17,8 +17,7 @@ from torch import Tensor
 
 from fathom.errors import ModelFolderError
 from fathom.model import Cache, EncoderDecoder, LanguageModel
-from fathom.training import autocast
-from fathom.training.precision import Precision
+from fathom.model.precision import Precision, autocast
 
 Finish = Literal["eos", "stop", "length"]  # an ending token, a stop string, no more tokens allowed
 

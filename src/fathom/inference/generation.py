@@ -21,7 +21,7 @@ from fathom.inference.decoding import CausalDecoder, Decoder, Draft, Ending, Tra
 from fathom.inference.sampling import choose_tokens, generator_for
 from fathom.inference.settings import GenerationSettings
 from fathom.model import EncoderDecoder, LanguageModel
-from fathom.training.precision import Precision
+from fathom.model.precision import Precision
 
 WritingModel = LanguageModel | EncoderDecoder
 

@@ -21,7 +21,7 @@ from fathom.inference.native import NativeEncoder, can_run
 from fathom.model import SequenceClassifier
 from fathom.model.attention import Attention
 from fathom.model.feed_forward import ACTIVATIONS, FeedForward
-from fathom.training.precision import Precision, uses_bfloat16
+from fathom.model.precision import Precision, uses_bfloat16
 
 _ROWS = 16  # tokens that the order is chosen for: it matters most where they are few
 _Module = TypeVar("_Module", bound=nn.Module)

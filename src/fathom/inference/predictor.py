@@ -36,8 +36,8 @@ from fathom.model import (
     Task,
     TokenClassifier,
 )
+from fathom.model.precision import Precision
 from fathom.text import Tokenizer
-from fathom.training.precision import Precision
 
 _Kind = TypeVar("_Kind", bound=Model)
 

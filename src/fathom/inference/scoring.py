@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from fathom.allocator import kept_memory
 from fathom.data import TokenizedDataset, plan_batches
 from fathom.inference.native import NativeEncoder
-from fathom.training import autocast
-from fathom.training.allocator import kept_memory
-from fathom.training.precision import Precision, uses_bfloat16
+from fathom.model.precision import Precision, autocast, uses_bfloat16
 
 # Padded tokens in one forward pass. On a CPU, for each thread: what a block makes of so many stays in the processor's cache.
 # The compiled encoder sees to that itself, and wants groups of texts enough for all threads to end together. A GPU wants to be

@@ -16,8 +16,8 @@ from fathom.inference.decoding import Draft, Finish
 from fathom.inference.generation import NEW_TOKENS, WritingModel, generate_tokens, stream_tokens
 from fathom.inference.settings import GenerationSettings
 from fathom.model import EncoderDecoder
+from fathom.model.precision import Precision
 from fathom.text import Message, TextStream, Tokenizer, render_chat
-from fathom.training.precision import Precision
 
 _CONTEXT = 8  # last tokens of the prompt, which say how the first ones of the answer are spelled
 

@@ -21,10 +21,10 @@ from fathom.inference import Predictor, text_probabilities, window_logits
 from fathom.limits import statistics
 from fathom.limits.baseline import Baseline, baseline_of, whole_text
 from fathom.limits.statistics import ClassScores, Interval, LengthBin, PairedTest, ReliabilityBin
+from fathom.model.precision import Precision
 from fathom.pipeline.labelled_parts import split_examples
 from fathom.pipeline.seen import SEEN, SeenTexts
 from fathom.pipeline.settings import FinetuneSettings
-from fathom.training.precision import Precision
 
 
 @dataclass(frozen=True)

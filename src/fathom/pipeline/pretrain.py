@@ -28,6 +28,7 @@ from fathom.errors import SettingsError
 from fathom.folders import machine_errors
 from fathom.inference import pick_device
 from fathom.model import Model, ReplacedTokenDetector, Task, make_model
+from fathom.model.precision import autocast
 from fathom.objectives import (
     CausalLanguage,
     GeneratorAndDetector,
@@ -68,7 +69,7 @@ from fathom.pipeline.run import (
 from fathom.pipeline.samples import sample
 from fathom.pipeline.settings import SCRATCH, ArchitectureSettings, PretrainSettings, VocabularySettings
 from fathom.text import Tokenizer
-from fathom.training import Listener, Ranks, SilentListener, TrainingResult, autocast, measure_work, train
+from fathom.training import Listener, Ranks, SilentListener, TrainingResult, measure_work, train
 from fathom.training.loop import METRICS
 
 TASKS: dict[str, Task] = {  # what a model that was trained so is for

@@ -1,8 +1,7 @@
-"""The only training loop, its optimizer, schedule and precision, and checkpoints that resume bit for bit."""
+"""The only training loop, its optimizer and schedule, and checkpoints that resume bit for bit."""
 
 from fathom.training.distributed import LostRankError, Ranks, joined
 from fathom.training.loop import Listener, NonFiniteError, SilentListener, TrainingResult, train
-from fathom.training.precision import autocast, fast_bfloat16
 from fathom.training.settings import TrainingSettings
 from fathom.training.throughput import Work, measure_work
 
@@ -15,8 +14,6 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "Work",
-    "autocast",
-    "fast_bfloat16",
     "joined",
     "measure_work",
     "train",

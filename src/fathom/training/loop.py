@@ -25,16 +25,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fathom.allocator import kept_memory
 from fathom.data import Batch, Epochs, OrderedRows, Rows, plan_batches
 from fathom.errors import FathomError, InterruptedRunError
 from fathom.folders import machine_errors, write_text_atomically
 from fathom.model import Transformer
+from fathom.model.precision import autocast
 from fathom.objectives import Objective, Remembering
-from fathom.training.allocator import kept_memory
 from fathom.training.compilation import compile_blocks
 from fathom.training.distributed import Ranks, clip_gradient, not_yet_added_up, replicated, sharded_copy, whole
 from fathom.training.optimizer import make_optimizer
-from fathom.training.precision import autocast
 from fathom.training.schedule import rate_factor
 from fathom.training.settings import TrainingSettings
 from fathom.training.signals import stop_requests

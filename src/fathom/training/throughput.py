@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from fathom.data import Batch
+from fathom.model.precision import Precision, uses_bfloat16
 from fathom.objectives import Objective, memory_aside
-from fathom.training.precision import Precision, uses_bfloat16
 
 _LONG_ENOUGH = 0.02  # seconds of one matrix product, so that starting it does not count
 _LARGEST = 8192

@@ -11,22 +11,24 @@ import pytest
 SCRIPT = """
 import resource, sys
 import torch
-from contextlib import nullcontext
-from fathom.training.allocator import kept_memory
+from fathom.allocator import kept_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
+    for _ in range(20):
         torch.ones(16 * 2**20)  # 64 MiB: above what glibc ever keeps by itself
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-faults()
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 2**20
+
+fresh, before = faults(), megabytes()
 with kept_memory():
     with kept_memory():
         pass
     faults()
-    kept = faults()
-print(kept, faults())
+    kept, inside = faults(), megabytes()
+print(kept, fresh, inside - before, megabytes() - before)
 """
 
 
@@ -37,8 +39,10 @@ def test_memory_is_kept_until_the_last_leaves_and_given_back(variable: str | Non
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), **({} if variable is None else {variable: "4"})}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    kept, otherwise = map(int, done.stdout.split())
+    kept, fresh, inside, after = map(int, done.stdout.split())
     if variable is None:
-        assert kept < otherwise / 10
+        assert kept < fresh / 10
+        assert inside >= 64 > 16 >= after
     else:  # the user has set the allocator up: it stays as it is
-        assert kept > otherwise / 10
+        assert kept > fresh / 10
+        assert inside < 16
