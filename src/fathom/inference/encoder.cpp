@@ -88,11 +88,11 @@ inline void product(const bf16* a, size_t a_step, const bf16* b, size_t b_step, 
   for (int step = 0; step < steps; step++, a += a_step, b += b_step) {
     _tile_loadd(6, b, 64);
     _tile_loadd(7, b + kTile, 64);
-    _tile_loadd(4, a, 64);
+    _tile_stream_loadd(4, a, 64);  // a passes by; in the first-level cache it would push out b, which is read again
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     if (R > 1) {
-      _tile_loadd(5, a + kTile, 64);
+      _tile_stream_loadd(5, a + kTile, 64);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
