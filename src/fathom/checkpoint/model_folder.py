@@ -66,7 +66,7 @@ def load_model(
         ModelFolderError: damaged or missing files, unknown or unsupported configuration keys, tensors that do not fit, a
             tokenizer that does not fit, no head for the task.
     """
-    with nullcontext() if folder.suffix == SUFFIX else verifying(folder):
+    with verifying(folder):
         return _load(folder, task, labels, allow_new_head, training)
 
 

@@ -1,8 +1,8 @@
-// The blocks of an encoder (BERT's kind) in bfloat16, for one processor core: what a block makes stays in the core's caches.
+// The blocks of an encoder (BERT's kind) in bfloat16, for processor cores: what a block makes stays in a core's caches.
 //
 // Texts stand one behind the other without padding. A call answers groups of texts, of some 500 tokens each; a group goes
 // through all blocks before the next one begins. Each thread takes the next group from a counter; where there are fewer groups
-// than threads, they go through a group together.
+// than threads that can share one, they go through a group together.
 //
 //   product    32 x 32 results from bfloat16: AMX tiles where the processor has them, otherwise AVX512-BF16
 //   linear     a linear map; results are finished (bias, GELU, residual sum) beside the products of the next 32 x 32
@@ -644,7 +644,7 @@ int encode(const Encoder* encoder, const Texts* texts, int32_t threads, int32_t 
   Work work = {*encoder, *texts, threads, only_first != 0, out};
   if (threads == 1) {
     each_a_group(&work);
-  } else if (work.count() >= threads) {
+  } else if (work.count() >= std::min(threads, work.most_members())) {
     GOMP_parallel(each_a_group, &work, threads, 0);
   } else {
     size_t most = 0;
