@@ -268,7 +268,7 @@ def _picture(measured: dict[str, Any]) -> str:
             ]
             bars = panel.barh(order, values, color=["#c2410c" if name in OURS else "#94a3b8" for name in order])
             panel.bar_label(bars, fmt="%.1f", padding=2)
-            panel.set_title(f"{task}\n" + ("texts a second" if together else "milliseconds, median"), fontsize=9)
+            panel.set_title(f"{task}\n" + ("texts a second" if together else "milliseconds"), fontsize=9)
             panel.margins(x=0.18)
     return as_svg(figure, "inference")
 
